@@ -1,0 +1,51 @@
+"""tfmlm: masked language models in TensorFlow, from a text file to TF Serving.
+
+The names below are imported when first used, so that `import tfmlm` is quick and comes before
+TensorFlow, which it sets up (Keras 2 through tf-keras, as transformers needs).
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from tfmlm._setup import setup as _setup
+from tfmlm._version import __version__
+
+_setup()
+
+_LAZY = {
+    "GraphTokenizer": "tfmlm.tokenizer_graph",
+    "export_saved_model": "tfmlm.export",
+    "load": "tfmlm.export",
+    "prepare_dataset": "tfmlm.data",
+    "create_optimizer": "tfmlm.training",
+    "get_strategy": "tfmlm.training",
+    "load_model": "tfmlm.models",
+    "load_tokenizer": "tfmlm.models",
+}
+_LAZY_MODULES = {"client"}
+
+__all__ = ["__version__", "client", *sorted(_LAZY)]
+
+if TYPE_CHECKING:
+    from tfmlm.data import prepare_dataset
+    from tfmlm.export import export_saved_model, load
+    from tfmlm.models import load_model, load_tokenizer
+    from tfmlm.tokenizer_graph import GraphTokenizer
+    from tfmlm.training import create_optimizer, get_strategy
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        value = getattr(importlib.import_module(_LAZY[name]), name)
+    elif name in _LAZY_MODULES:
+        value = importlib.import_module(f"tfmlm.{name}")
+    else:
+        raise AttributeError(f"module 'tfmlm' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

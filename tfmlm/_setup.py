@@ -1,0 +1,35 @@
+"""What has to be settled before TensorFlow is imported: Keras 2 for transformers, quiet logs."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+
+
+def setup() -> None:
+    """Selects tf-keras for `tf.keras` and quietens native logs (unless the user chose a level).
+
+    A message of one line says what to do where TensorFlow has already settled on Keras 3.
+    """
+    if os.environ.get("TF_USE_LEGACY_KERAS") not in ("1", "true", "True"):
+        if _keras_3_is_in_use():
+            warnings.warn(
+                "tfmlm was imported after TensorFlow had loaded Keras 3, which transformers cannot "
+                "use: import tfmlm before tensorflow, or set TF_USE_LEGACY_KERAS=1",
+                stacklevel=3,
+            )
+        os.environ["TF_USE_LEGACY_KERAS"] = "1"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+
+
+def _keras_3_is_in_use() -> bool:
+    """True if `tf.keras` was already resolved to Keras 3 in this process."""
+    tensorflow = sys.modules.get("tensorflow")
+    if tensorflow is None or "keras" not in sys.modules:
+        return False
+    lazy = vars(tensorflow).get("keras")
+    name = getattr(lazy, "__name__", "") or ""
+    return not name.startswith("tf_keras")

@@ -1,0 +1,1 @@
+"""The `tfmlm` command: one file per command."""

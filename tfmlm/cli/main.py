@@ -1,0 +1,122 @@
+"""Finds the command, parses its arguments, and turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from tfmlm._version import __version__
+from tfmlm.errors import TfmlmError
+
+COMMANDS = ("demo", "train", "evaluate", "export", "inspect", "fill", "serve", "push")
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """An argument parser whose usage errors are one line on stderr, with exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        message = " ".join(message.split())
+        self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+
+def available_commands() -> list[str]:
+    """Names of the commands, in the order in which a newcomer meets them."""
+    return [name for name in COMMANDS if importlib.util.find_spec(f"tfmlm.cli.{name}")]
+
+
+def build_parser(command: str | None = None) -> argparse.ArgumentParser:
+    """The parser; only `command` gets its arguments, so that no other module is imported."""
+    parser = OneLineParser(
+        prog="tfmlm",
+        description="Masked language models in TensorFlow: train, export, serve, fill masks.",
+        epilog="Start with:  tfmlm demo",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"tfmlm {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name in available_commands():
+        module = importlib.import_module(f"tfmlm.cli.{name}")
+        sub = commands.add_parser(
+            name,
+            help=module.HELP,
+            description=module.HELP,
+            epilog="example:\n" + "\n".join(f"  {line}" for line in module.EXAMPLE.splitlines()),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        if name == command:
+            module.add_arguments(sub)
+            sub.add_argument(
+                "--verbose", action="store_true", help="show TensorFlow's and transformers' logs"
+            )
+            sub.add_argument(
+                "--debug", action="store_true", help="show the traceback of an error (and logs)"
+            )
+    return parser
+
+
+def configure_logging(verbose: bool) -> None:
+    """Silences native, absl, transformers and deprecation noise unless `verbose`."""
+    import logging
+    import warnings
+
+    if verbose:
+        os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"
+        logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("DATASETS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "0")
+    for name in ("tensorflow", "absl", "tf_keras", "transformers", "datasets", "matplotlib"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command. Returns 0 done, 1 the run failed, 2 user error, 3 not delivered."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    command = next((a for a in arguments if not a.startswith("-")), None)
+    args = build_parser(command).parse_args(arguments)
+    configure_logging(args.verbose or args.debug)
+    import tfmlm
+
+    assert tfmlm.__version__
+    module = importlib.import_module(f"tfmlm.cli.{args.command}")
+    try:
+        return int(module.run(args) or 0)
+    except KeyboardInterrupt:
+        if args.debug:
+            raise
+        print(f"tfmlm {args.command}: interrupted", file=sys.stderr)
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if args.debug:
+            raise
+        print(f"tfmlm {args.command}: error: {_one_line(error)}", file=sys.stderr)
+        return error.exit_code if isinstance(error, TfmlmError) else 1
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, TfmlmError):
+        return text
+    if isinstance(error, OSError) and error.strerror:
+        text = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+        return text
+    if len(text) > 500:
+        text = text[:500] + "…"
+    return f"{type(error).__name__}: {text} (--debug shows where)"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
