@@ -1,0 +1,81 @@
+"""Runs a masked-LM head at chosen positions only.
+
+Every TF masked LM of transformers is an encoder (the layer named by `base_model_prefix`) whose
+first output, the hidden states [batch, tokens, hidden], goes through a head that treats each
+position alone. So the head need not be known: the encoder's `call` is wrapped once, and while
+`masked_logits` runs, its hidden states are replaced by the rows asked for, as one sequence
+[1, N, hidden]. The projection onto the vocabulary then costs N positions, not batch × tokens.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+_HOOKED = "_tfmlm_masked_positions"
+
+
+class _Request(threading.local):
+    """Which encoder is asked for which positions, by thread: MirroredStrategy traces its
+    replicas in threads of their own."""
+
+    base: Any = None
+    indices: Any = None
+
+
+_request = _Request()
+
+
+def base_layer(model: Any) -> Any:
+    """The encoder layer of a TF masked LM (`bert`, `roberta`, `transformer`, …)."""
+    return getattr(model, model.base_model_prefix)
+
+
+def masked_logits(
+    model: Any, inputs: Mapping[str, Any], indices: Any, training: bool = False
+) -> tf.Tensor:
+    """Logits of a masked LM at the given positions.
+
+    Args:
+        model: any model class of `TF_MODEL_FOR_MASKED_LM_MAPPING`.
+        inputs: what `model.call` takes, by name, without `labels`; tensors [batch, tokens].
+        indices: integer tensor [N, 2] of (row, position); N may be 0.
+        training: whether dropout is on.
+
+    Returns:
+        Tensor [N, vocabulary] in the model's compute dtype, equal to the rows `indices` of the
+        logits [batch, tokens, vocabulary] that `model(inputs)` computes.
+    """
+    base = base_layer(model)
+    _hook(base)
+    previous = _request.base, _request.indices
+    _request.base, _request.indices = base, indices
+    try:
+        outputs = model(dict(inputs), training=training, return_dict=True)
+    finally:
+        _request.base, _request.indices = previous
+    return outputs.logits[0]
+
+
+def _hook(base: Any) -> None:
+    """Wraps `base.call` once so that it hands on the requested positions only."""
+    if getattr(base, _HOOKED, False):
+        return
+    call = base.call
+
+    def call_at_positions(*args: Any, **kwargs: Any) -> Any:
+        outputs = call(*args, **kwargs)
+        if _request.base is not base:
+            return outputs
+        hidden = outputs[0]
+        rows = tf.gather_nd(hidden, _request.indices)[tf.newaxis]
+        if isinstance(outputs, tuple):
+            return (rows, *outputs[1:])
+        outputs[next(iter(outputs.keys()))] = rows
+        return outputs
+
+    base.call = call_at_positions
+    setattr(base, _HOOKED, True)
