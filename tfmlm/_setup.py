@@ -1,4 +1,4 @@
-"""What has to be settled before TensorFlow is imported: Keras 2 for transformers, quiet logs."""
+"""What has to be settled before TensorFlow and transformers are imported."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import os
 import sys
 import warnings
 
+from tfmlm._transformers_repair import repair_loader_when_imported
+
 
 def setup() -> None:
-    """Selects tf-keras for `tf.keras` and quietens native logs (unless the user chose a level).
+    """Selects tf-keras for `tf.keras`, quietens native logs unless the user chose a level, and
+    repairs transformers' loading of PyTorch safetensors.
 
     A message of one line says what to do where TensorFlow has already settled on Keras 3.
     """
@@ -23,6 +26,7 @@ def setup() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    repair_loader_when_imported()
 
 
 def _keras_3_is_in_use() -> bool:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from tfmlm._quiet import quieten_tensorflow_import
 from tfmlm._version import __version__
 from tfmlm.errors import TfmlmError
 
@@ -71,10 +72,11 @@ def configure_logging(verbose: bool) -> None:
         logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
         return
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    quieten_tensorflow_import()
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("DATASETS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "0")
-    for name in ("tensorflow", "absl", "tf_keras", "transformers", "datasets", "matplotlib"):
+    for name in ("tensorflow", "absl", "tf_keras", "transformers", "datasets", "huggingface_hub", "matplotlib"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
 
@@ -85,9 +87,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = next((a for a in arguments if not a.startswith("-")), None)
     args = build_parser(command).parse_args(arguments)
     configure_logging(args.verbose or args.debug)
-    import tfmlm
-
-    assert tfmlm.__version__
     module = importlib.import_module(f"tfmlm.cli.{args.command}")
     try:
         return int(module.run(args) or 0)
