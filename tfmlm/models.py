@@ -57,11 +57,20 @@ def load_model_and_report(
         raise UserError(f"model {source} {_PT_ONLY}")
     with _errors_as_user_errors("model", source):
         model, info = TFAutoModelForMaskedLM.from_pretrained(
-            source, config=config, revision=revision, from_pt=from_pt, output_loading_info=True
+            source,
+            config=config,
+            revision=revision,
+            from_pt=from_pt,
+            ignore_mismatched_sizes=True,  # reported below, by name and shape
+            output_loading_info=True,
         )
-    report = LoadReport(
-        tuple(sorted(info["missing_keys"])), tuple(sorted(info["unexpected_keys"]))
-    )
+    if info["mismatched_keys"]:
+        name, stored, wanted = info["mismatched_keys"][0]
+        raise UserError(
+            f"model {source}: the weights do not have the shapes that config.json says: {name} is "
+            f"{tuple(stored)} in the checkpoint and {tuple(wanted)} by the config"
+        )
+    report = LoadReport(tuple(sorted(info["missing_keys"])), tuple(sorted(info["unexpected_keys"])))
     weights = len(model.trainable_weights)
     if len(report.missing) > weights // 2:
         raise UserError(
@@ -169,6 +178,4 @@ def _reason(error: Exception, source: str) -> str:
         return _PT_ONLY
     if kind == "JSONDecodeError" or "valid JSON" in text:
         return f"a JSON file in it is broken ({text[:200]})"
-    if "shape" in text.lower() or kind == "InvalidArgumentError":
-        return f"the weights do not have the shapes that config.json says ({text[:200]})"
     return f"{kind}: {text[:300]}"

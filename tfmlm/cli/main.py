@@ -76,7 +76,15 @@ def configure_logging(verbose: bool) -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("DATASETS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "0")
-    for name in ("tensorflow", "absl", "tf_keras", "transformers", "datasets", "huggingface_hub", "matplotlib"):
+    for name in (
+        "tensorflow",
+        "absl",
+        "tf_keras",
+        "transformers",
+        "datasets",
+        "huggingface_hub",
+        "matplotlib",
+    ):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
 
