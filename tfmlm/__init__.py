@@ -21,16 +21,30 @@ _LAZY = {
     "prepare_dataset": "tfmlm.data",
     "create_optimizer": "tfmlm.training",
     "get_strategy": "tfmlm.training",
+    "PushToHub": "tfmlm.hub",
     "load_model": "tfmlm.models",
     "load_tokenizer": "tfmlm.models",
 }
 _LAZY_MODULES = {"client"}
 
-__all__ = ["__version__", "client", *sorted(_LAZY)]
+__all__ = [  # noqa: F822 (most of them are found by __getattr__)
+    "GraphTokenizer",
+    "PushToHub",
+    "__version__",
+    "client",
+    "create_optimizer",
+    "export_saved_model",
+    "get_strategy",
+    "load",
+    "load_model",
+    "load_tokenizer",
+    "prepare_dataset",
+]
 
 if TYPE_CHECKING:
     from tfmlm.data import prepare_dataset
     from tfmlm.export import export_saved_model, load
+    from tfmlm.hub import PushToHub
     from tfmlm.models import load_model, load_tokenizer
     from tfmlm.tokenizer_graph import GraphTokenizer
     from tfmlm.training import create_optimizer, get_strategy

@@ -169,8 +169,8 @@ def _reason(error: Exception, source: str) -> str:
         )
     if "is not a valid model identifier" in text or kind == "RepositoryNotFoundError":
         return (
-            "there is no such folder and no such public model on the Hub; check the name, or log in "
-            "with `hf auth login` for a private one"
+            "there is no such folder and no such public model on the Hub; check the name, or log "
+            "in with `hf auth login` for a private one"
         )
     if kind in ("SafetensorError", "UnpicklingError") or "h5 file" in text:
         return f"the weights file is broken or incomplete ({text[:200]}); fetch or save it again"

@@ -118,8 +118,7 @@ def _one_line(error: BaseException) -> str:
     if isinstance(error, TfmlmError):
         return text
     if isinstance(error, OSError) and error.strerror:
-        text = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-        return text
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     if len(text) > 500:
         text = text[:500] + "…"
     return f"{type(error).__name__}: {text} (--debug shows where)"
