@@ -1,0 +1,163 @@
+"""Added tokens: found in the text, taken out, and carried along as barriers.
+
+Follows `AddedVocabulary` of the Rust library: tokens that are not `normalized` are searched in the
+raw text, the others after the normalizer, each with its content normalized too.
+https://github.com/huggingface/tokenizers/blob/v0.22.2/tokenizers/src/tokenizer/added_vocabulary.rs
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tfmlm.errors import UnsupportedTokenizerError
+from tfmlm.tokenizer_graph import probe
+from tfmlm.tokenizer_graph.matching import LiteralMatcher
+from tfmlm.tokenizer_graph.registry import ADDED, BuildContext
+from tfmlm.tokenizer_graph.spec import AddedToken
+from tfmlm.tokenizer_graph.tables import MAX_ADDED_TOKENS, FlagTable, constant
+
+
+class Extracted(NamedTuple):
+    """A stream with added tokens as barriers.
+
+    Attributes:
+        stream: int32 [n].
+        origin: int64 [n + 1], where each element stood before (a token: its first code point).
+        ends: int64 [n], where it ended before, exclusive (a token: after its last code point).
+    """
+
+    stream: tf.Tensor
+    origin: tf.Tensor
+    ends: tf.Tensor
+
+
+class AddedTokenPass(tf.Module):
+    """One of the two passes.
+
+    Args:
+        tokens: (number k of the token in the spec, its flags, the code points to look for).
+    """
+
+    def __init__(self, tokens: Sequence[tuple[int, AddedToken, Sequence[int]]]) -> None:
+        super().__init__()
+        self._matcher = LiteralMatcher([pattern for _, _, pattern in tokens])
+        self._values = constant(np.array([ADDED + k for k, _, _ in tokens], np.int32))
+        flags = [token for _, token, _ in tokens]
+        self._single_word = _flag_vector([token.single_word for token in flags])
+        self._lstrip = _flag_vector([token.lstrip for token in flags])
+        self._rstrip = _flag_vector([token.rstrip for token in flags])
+        if self._single_word is not None:
+            self._word = FlagTable(rust_class(r"\w"))
+        if self._lstrip is not None or self._rstrip is not None:
+            self._space = FlagTable(rust_class(r"\s"))
+
+    def __call__(self, stream: tf.Tensor) -> tf.Tensor:
+        """int32 [n] -> int32 [m]; costs five small ops if no token can be there."""
+        candidates = self._matcher.candidates(stream)
+        return tf.cond(
+            tf.reduce_any(candidates),
+            lambda: self.extract(stream, candidates).stream,
+            lambda: stream,
+        )
+
+    def extract(self, stream: tf.Tensor, candidates: tf.Tensor | None = None) -> Extracted:
+        """As a call, with the positions from which everything came."""
+        if candidates is None:
+            candidates = self._matcher.candidates(stream)
+        starts, ends, literals = self._matcher(stream, candidates)
+        if self._single_word is not None:
+            kept = tf.where(self._is_allowed(stream, starts, ends, literals))[:, 0]
+            starts, ends = tf.gather(starts, kept), tf.gather(ends, kept)
+            literals = tf.gather(literals, kept)
+        content_starts, content_ends = starts, ends
+        size = tf.size(stream, tf.int64)
+        if self._lstrip is not None or self._rstrip is not None:
+            solid = tf.where(tf.logical_not(self._space(stream)))[:, 0]
+            if self._rstrip is not None:
+                # the first element at or after the end that is no whitespace: a ROW at the latest
+                stop = tf.gather(solid, tf.searchsorted(solid, ends, out_type=tf.int64))
+                ends = tf.where(tf.gather(self._rstrip, literals), stop, ends)
+            if self._lstrip is not None:
+                index = tf.searchsorted(solid, starts, out_type=tf.int64)
+                before = tf.gather(tf.concat([[-1], solid], 0), index) + 1
+                # whitespace that the token before took is gone
+                before = tf.maximum(before, tf.concat([[0], ends[:-1]], 0)[: tf.size(starts)])
+                starts = tf.where(tf.gather(self._lstrip, literals), before, starts)
+        # The new text: what lies between the tokens, and the tokens, taken from behind the text.
+        count = tf.size(starts, tf.int64)
+        token_index = size + tf.range(count)
+        range_starts = tf.concat([tf.zeros([1], tf.int64), _alternate(token_index, ends)], 0)
+        range_ends = tf.concat([_alternate(starts, token_index + 1), size[tf.newaxis]], 0)
+        index = tf.raw_ops.RaggedRange(
+            starts=range_starts, limits=range_ends, deltas=tf.ones_like(range_starts)
+        ).rt_dense_values
+        values = tf.concat([stream, tf.gather(self._values, literals)], 0)
+        positions = tf.range(size)
+        origin = tf.concat([positions, content_starts], 0)
+        stops = tf.concat([positions + 1, content_ends], 0)
+        return Extracted(
+            tf.gather(values, index), tf.gather(origin, index), tf.gather(stops, index)
+        )
+
+    def _is_allowed(self, stream, starts, ends, literals) -> tf.Tensor:
+        """False for a `single_word` token that touches a word character."""
+        word = self._word(stream)
+        before = tf.logical_and(starts > 0, tf.gather(word, tf.maximum(starts - 1, 0)))
+        after = tf.gather(word, ends)  # there is an element after: ROW at the latest
+        touches = tf.logical_or(before, after)
+        return tf.logical_not(tf.logical_and(touches, tf.gather(self._single_word, literals)))
+
+
+def build_passes(context: BuildContext) -> tuple[AddedTokenPass | None, AddedTokenPass | None]:
+    """The passes before and after the normalizer; `None` where there is nothing to look for.
+
+    Raises:
+        UnsupportedTokenizerError: a token's normalized content is empty or is another's too.
+    """
+    tokens = context.spec.added_tokens
+    if len(tokens) > MAX_ADDED_TOKENS:
+        raise UnsupportedTokenizerError(
+            "added_tokens", f"{len(tokens)} added tokens", f"at most {MAX_ADDED_TOKENS}"
+        )
+    normalize = context.tokenizer.normalizer.normalize_str if context.tokenizer.normalizer else str
+    before: list[tuple[int, AddedToken, Sequence[int]]] = []
+    after: list[tuple[int, AddedToken, Sequence[int]]] = []
+    seen: dict[tuple[bool, tuple[int, ...]], int] = {}
+    for k, token in enumerate(tokens):
+        text = normalize(token.content) if token.normalized else token.content
+        pattern = tuple(map(ord, text))
+        if not pattern:
+            raise UnsupportedTokenizerError(
+                f"added_tokens[{k}]", f"{token.content!r}, which the normalizer makes empty"
+            )
+        if (token.normalized, pattern) in seen:
+            other = seen[token.normalized, pattern]
+            raise UnsupportedTokenizerError(
+                f"added_tokens[{k}]",
+                f"{token.content!r}, which normalizes to the same text as added_tokens[{other}]",
+            )
+        seen[token.normalized, pattern] = k
+        (after if token.normalized else before).append((k, token, pattern))
+    return (
+        AddedTokenPass(before) if before else None,
+        AddedTokenPass(after) if after else None,
+    )
+
+
+def rust_class(expression: str) -> np.ndarray:
+    r"""The code points that a character class of the Rust library matches, such as `\w`."""
+    replace = {"type": "Replace", "pattern": {"Regex": expression}, "content": ""}
+    return np.fromiter(probe.changes([replace]), np.int64)
+
+
+def _flag_vector(flags: list[bool]) -> tf.Tensor | None:
+    return constant(np.array(flags)) if any(flags) else None
+
+
+def _alternate(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
+    """[a0, b0, a1, b1, ...]"""
+    return tf.reshape(tf.stack([first, second], 1), [-1])

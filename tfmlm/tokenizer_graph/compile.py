@@ -1,0 +1,139 @@
+"""From a `TokenizerSpec` to the module that turns texts into ids without special tokens."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tfmlm.tokenizer_graph import registry
+from tfmlm.tokenizer_graph.added_tokens import build_passes
+from tfmlm.tokenizer_graph.matching import LiteralMatcher
+from tfmlm.tokenizer_graph.registry import ADDED, ROW, BuildContext
+from tfmlm.tokenizer_graph.tables import constant
+from tfmlm.tokenizer_graph.text import (
+    Tokens,
+    cut_words,
+    decode_rows,
+    decode_rows_with_offsets,
+    place_barriers,
+)
+
+
+class Spans(NamedTuple):
+    """Tokens with the byte spans of the mask tokens.
+
+    Attributes:
+        tokens: ids of the rows.
+        span: int64 [masks, 2] for every mask id in `tokens.ids`, in order.
+        splits: int64 [batch + 1], rows of `span`.
+    """
+
+    tokens: Tokens
+    span: tf.Tensor
+    splits: tf.Tensor
+
+
+class Pipeline(tf.Module):
+    """Texts to ids: added tokens, normalizer, added tokens, pre-tokenizer, model."""
+
+    def __init__(self, context: BuildContext) -> None:
+        super().__init__()
+        spec = context.spec
+        self._before, self._after = build_passes(context)
+        self._normalizer = _build(spec.normalizer, context)
+        self._pre_tokenizer = _build(spec.pre_tokenizer, context)
+        self._model = registry.builder(spec.model)(spec.model, context)
+        added = [token.id for token in spec.added_tokens]
+        self._added_ids = constant(np.array([*added, 0], np.int32))
+        masks = [k for k, t in enumerate(spec.added_tokens) if t.content == spec.config.mask_token]
+        self._mask_barrier = ADDED + masks[0] if masks else -1
+        self._mask_id = spec.config.mask_token_id
+        self._mask_is_normalized = bool(masks) and spec.added_tokens[masks[0]].normalized
+        if self._mask_is_normalized and self._normalizer is not None:
+            self._literal = LiteralMatcher([tuple(map(ord, spec.added_tokens[masks[0]].content))])
+
+    def __call__(self, texts: tf.Tensor) -> Tokens:
+        """tf.string [batch] -> ids without special tokens."""
+        stream = decode_rows(texts)
+        if self._before is not None:
+            stream = self._before(stream)
+        if self._normalizer is not None:
+            stream = self._normalizer(stream)
+        if self._after is not None:
+            stream = self._after(stream)
+        return self._tokenize(stream)[0]
+
+    def _tokenize(self, stream: tf.Tensor) -> tuple[Tokens, tf.Tensor, tf.Tensor]:
+        starts = tf.fill(tf.shape(stream), False)
+        if self._pre_tokenizer is not None:
+            stream, starts = self._pre_tokenizer(stream, starts)
+        words = cut_words(stream, starts)
+        ids, id_splits = self._model(words.codepoints, words.splits)
+        tokens, positions = place_barriers(words, ids, id_splits, self._added_ids)
+        return tokens, words.barriers, positions
+
+    def with_mask_spans(self, texts: tf.Tensor) -> Spans:
+        """As a call, with the byte span of each mask token in the caller's text.
+
+        A mask id that does not come from the literal mask token in the text (a normalizer can
+        make one out of other characters) has the span (-1, -1).
+        """
+        stream, byte_starts = decode_rows_with_offsets(texts)
+        raw = stream
+        places: tuple[tf.Tensor, tf.Tensor] | None = None  # code points where masks start and end
+        origin = tf.range(tf.size(stream, tf.int64))
+        ends = origin + 1
+        if self._before is not None:
+            found = self._before.extract(stream)
+            stream, origin, ends = found
+        if self._normalizer is not None:
+            if self._mask_is_normalized:
+                places = self._literal(raw, self._literal.candidates(raw))[:2]
+            else:
+                places = self._masks(stream, origin, ends)
+            stream = self._normalizer(stream)
+        if self._after is not None:
+            found = self._after.extract(stream)
+            stream = found.stream
+            if self._normalizer is None:
+                ends = tf.gather(ends, found.ends - 1)
+                origin = tf.gather(origin, found.origin)
+        if places is None:
+            places = self._masks(stream, origin, ends)
+        tokens, barriers, positions = self._tokenize(stream)
+        span = tf.stack([tf.gather(byte_starts, places[0]), tf.gather(byte_starts, places[1])], 1)
+        return self._align(raw, places[0], span, tokens, barriers, positions)
+
+    def _masks(self, stream, origin, ends) -> tuple[tf.Tensor, tf.Tensor]:
+        index = tf.where(tf.equal(stream, self._mask_barrier))[:, 0]
+        return tf.gather(origin, index), tf.gather(ends, index)
+
+    def _align(self, raw, places, span, tokens, barriers, positions) -> Spans:
+        """Gives each mask id its span; rows in which the counts differ get (-1, -1)."""
+        mask_id = -1 if self._mask_id is None else self._mask_id
+        mask_positions = tf.where(tf.equal(tokens.ids, mask_id))[:, 0]
+        splits = tf.searchsorted(mask_positions, tokens.splits, out_type=tf.int64)
+        literal = tf.boolean_mask(positions, tf.equal(barriers, self._mask_barrier))
+        row_ends = tf.where(tf.equal(raw, ROW))[:, 0]
+        in_text = tf.searchsorted(places, row_ends, out_type=tf.int64)
+        in_ids = tf.searchsorted(literal, tokens.splits[1:], out_type=tf.int64)
+        same = tf.equal(_differences(in_text), _differences(in_ids))
+        text_row = tf.searchsorted(row_ends, places, out_type=tf.int64)
+        id_row = tf.searchsorted(tokens.splits[1:], literal, side="right", out_type=tf.int64)
+        target = tf.searchsorted(
+            mask_positions, tf.boolean_mask(literal, tf.gather(same, id_row)), out_type=tf.int64
+        )
+        # scattered with one added, so that what is left out comes to -1
+        shape = tf.stack([tf.size(mask_positions, tf.int64), 2])
+        known = tf.boolean_mask(span, tf.gather(same, text_row))
+        return Spans(tokens, tf.scatter_nd(target[:, tf.newaxis], known + 1, shape) - 1, splits)
+
+
+def _differences(cumulated: tf.Tensor) -> tf.Tensor:
+    return cumulated - tf.concat([[0], cumulated[:-1]], 0)[: tf.size(cumulated)]
+
+
+def _build(spec, context: BuildContext):
+    return None if spec is None else registry.builder(spec)(spec, context)

@@ -1,0 +1,234 @@
+"""`GraphTokenizer`: a fast tokenizer as a `tf.Module` of stock TF Serving ops."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from tfmlm.errors import UserError
+from tfmlm.tokenizer_graph.compile import Pipeline
+from tfmlm.tokenizer_graph.decoders.decoder import GraphDecoder
+from tfmlm.tokenizer_graph.loading import load_fast_tokenizer, spec_from_tokenizer
+from tfmlm.tokenizer_graph.post_processors.assemble import Assembler, pad, truncate
+from tfmlm.tokenizer_graph.post_processors.template import probe_templates
+from tfmlm.tokenizer_graph.registry import BuildContext
+from tfmlm.tokenizer_graph.spec import TokenizerSpec
+from tfmlm.tokenizer_graph.text import Tokens
+
+
+class Encoded(NamedTuple):
+    """Ids without special tokens, and where the mask tokens stand in the texts.
+
+    Attributes:
+        ids: RaggedTensor int32 [batch, (tokens)].
+        mask_spans: RaggedTensor int64 [batch, (masks), 2]: start and end in bytes of the text as
+            given, one for each mask id in `ids`, in order; the token's own content without the
+            whitespace that it strips. (-1, -1) for a mask id that a normalizer made out of other
+            characters.
+    """
+
+    ids: tf.RaggedTensor
+    mask_spans: tf.RaggedTensor
+
+
+class GraphTokenizer(tf.Module):
+    """A Hugging Face fast tokenizer compiled into a TensorFlow graph; ids are exactly equal.
+
+    Works eagerly, in `tf.function`, in `tf.data`, in a v1 session and after a SavedModel reload.
+    Texts are `tf.string [batch]` (anything that `tf.convert_to_tensor` takes), or one scalar
+    string, for which outputs lose their batch dimension. Invalid UTF-8 is read as by
+    `bytes.decode("utf-8", "replace")`. No content raises.
+
+    Use `from_pretrained` or `from_tokenizer`.
+
+    Raises:
+        UnsupportedTokenizerError: a component cannot be compiled exactly; the error names it.
+    """
+
+    def __init__(self, spec: TokenizerSpec) -> None:
+        super().__init__(name="graph_tokenizer")
+        self.spec = spec
+        context = BuildContext(spec=spec, tokenizer=spec.rust())
+        self._pipeline = Pipeline(context)
+        single, pair = probe_templates(context)
+        self._single, self._pair = Assembler(single), Assembler(pair)
+        self._decoder = GraphDecoder(context)
+        self.prefix_ids: list[int] = list(single.fixed[0])
+        self.suffix_ids: list[int] = list(single.fixed[1])
+        self.vocab_size: int = context.tokenizer.get_vocab_size(with_added_tokens=True)
+        self.mask_token = spec.config.mask_token
+        self.mask_token_id = spec.config.mask_token_id
+        self.pad_token_id = spec.config.pad_token_id
+        self.special_ids: list[int] = list(spec.config.special_ids)
+        self.model_input_names: list[str] = list(spec.config.model_input_names)
+        self.fingerprint = spec.fingerprint
+
+    @classmethod
+    def from_pretrained(cls, name_or_dir: str, *, revision: str | None = None) -> GraphTokenizer:
+        """Compiles the tokenizer of a folder or of a Hub repository.
+
+        Raises:
+            UserError: nothing there can be loaded as a tokenizer.
+            UnsupportedTokenizerError: a component cannot be compiled exactly.
+        """
+        return cls.from_tokenizer(load_fast_tokenizer(name_or_dir, revision))
+
+    @classmethod
+    def from_tokenizer(cls, tokenizer: Any) -> GraphTokenizer:
+        """Compiles a transformers fast tokenizer, or a `tokenizers.Tokenizer`.
+
+        Raises:
+            UnsupportedTokenizerError: a component cannot be compiled exactly.
+        """
+        return cls(spec_from_tokenizer(tokenizer))
+
+    def tokenize(self, texts: Any) -> tf.RaggedTensor:
+        """Ids with special tokens.
+
+        Args:
+            texts: tf.string [batch] or [].
+
+        Returns:
+            RaggedTensor int32 [batch, (tokens)]; int32 [tokens] for a scalar.
+        """
+        texts, scalar = _as_batch(texts)
+        tokens, _ = self._single([self._pipeline(texts)])
+        return tokens.ids if scalar else _ragged(tokens)
+
+    def encode(self, texts: Any) -> Encoded:
+        """Ids without special tokens, with the byte spans of the mask tokens.
+
+        Args:
+            texts: tf.string [batch].
+        """
+        texts, _ = _as_batch(texts)
+        spans = self._pipeline.with_mask_spans(texts)
+        return Encoded(
+            _ragged(spans.tokens),
+            tf.RaggedTensor.from_row_splits(spans.span, spans.splits, validate=False),
+        )
+
+    def __call__(
+        self,
+        texts: Any,
+        text_pair: Any = None,
+        max_length: int | tf.Tensor | None = None,
+        padding: str | int = "longest",
+    ) -> dict[str, tf.Tensor]:
+        """Padded inputs of a model.
+
+        Args:
+            texts: tf.string [batch] or [].
+            text_pair: second texts, of the same shape.
+            max_length: cut rows to at most this many tokens, special tokens included and kept; of
+                a pair the longer text is cut first.
+            padding: "longest" row of the batch, "max_length", or an int: the longest rounded up to
+                a multiple.
+
+        Returns:
+            `input_ids`, `attention_mask` and, if the model takes them, `token_type_ids`: int32
+            [batch, tokens].
+
+        Raises:
+            UserError: `max_length` leaves no room for the special tokens, or `padding` is neither.
+        """
+        batch, scalar = _as_batch(texts)
+        inputs = [self._pipeline(batch)]
+        if text_pair is not None:
+            inputs.append(self._pipeline(_as_batch(text_pair)[0]))
+        assembler = self._single if text_pair is None else self._pair
+        if max_length is not None:
+            if not tf.is_tensor(max_length) and max_length < assembler.added:
+                raise UserError(
+                    f"max_length {max_length} leaves no room for {assembler.added} special tokens"
+                )
+            room = tf.maximum(tf.cast(max_length, tf.int64) - assembler.added, 0)
+            inputs = truncate(inputs, room, self.spec.config.truncation_side)
+        tokens, types = assembler(inputs)
+        lengths = tokens.splits[1:] - tokens.splits[:-1]
+        width = _width(lengths, max_length, padding)
+        return self._padded(tokens, types, lengths, width, scalar)
+
+    def _padded(self, tokens: Tokens, types, lengths, width, scalar) -> dict[str, tf.Tensor]:
+        config = self.spec.config
+        side = config.padding_side
+        filler = config.pad_token_id if config.pad_token_id is not None else 0
+        column = tf.range(width)
+        if side == "left":
+            mask = column >= (width - lengths)[:, tf.newaxis]
+        else:
+            mask = column < lengths[:, tf.newaxis]
+        result = {
+            "input_ids": pad(tokens.ids, tokens.splits, width, filler, side),
+            "attention_mask": tf.cast(mask, tf.int32),
+        }
+        if "token_type_ids" in self.model_input_names:
+            result["token_type_ids"] = pad(
+                types, tokens.splits, width, config.pad_token_type_id, side
+            )
+        return {name: value[0] for name, value in result.items()} if scalar else result
+
+    def decode(
+        self,
+        ids: Any,
+        skip_special_tokens: bool = True,
+        clean_up_tokenization_spaces: bool | None = None,
+    ) -> tf.Tensor:
+        """Text of each row, as `PreTrainedTokenizerFast.decode` gives it.
+
+        Args:
+            ids: RaggedTensor or int [batch, tokens], int [tokens], or (nested) lists. Ids that no
+                token has are left out.
+            skip_special_tokens: leave special tokens out.
+            clean_up_tokenization_spaces: undo spaces before punctuation; the tokenizer's own
+                setting if not given.
+
+        Returns:
+            tf.string [batch]; a scalar for a single row.
+        """
+        if isinstance(ids, (list, tuple)):
+            ids = tf.ragged.constant(ids, dtype=tf.int32)
+        if not isinstance(ids, tf.RaggedTensor):
+            ids = tf.convert_to_tensor(ids)
+        clean_up = clean_up_tokenization_spaces
+        if clean_up is None:
+            clean_up = self.spec.config.clean_up_tokenization_spaces
+        if isinstance(ids, tf.RaggedTensor):
+            flat, splits, scalar = ids.values, ids.row_splits, False
+        else:
+            scalar = ids.shape.rank == 1
+            rows = ids[tf.newaxis] if scalar else ids
+            shape = tf.shape(rows, tf.int64)
+            flat = tf.reshape(rows, [-1])
+            splits = tf.range(shape[0] + 1) * shape[1]
+        texts = self._decoder(
+            tf.cast(flat, tf.int32), tf.cast(splits, tf.int64), skip_special_tokens, clean_up
+        )
+        return texts[0] if scalar else texts
+
+
+def _as_batch(texts: Any) -> tuple[tf.Tensor, bool]:
+    texts = tf.convert_to_tensor(texts, tf.string)
+    if texts.shape.rank == 0:
+        return texts[tf.newaxis], True
+    if texts.shape.rank != 1:
+        raise UserError(f"texts have the shape {texts.shape}; give a string or a vector of strings")
+    return texts, False
+
+
+def _ragged(tokens: Tokens) -> tf.RaggedTensor:
+    return tf.RaggedTensor.from_row_splits(tokens.ids, tokens.splits, validate=False)
+
+
+def _width(lengths: tf.Tensor, max_length: Any, padding: str | int) -> tf.Tensor:
+    if padding == "max_length":
+        if max_length is None:
+            raise UserError("padding='max_length' needs max_length")
+        return tf.cast(max_length, tf.int64)
+    longest = tf.reduce_max(tf.concat([lengths, [0]], 0))
+    if padding == "longest":
+        return longest
+    if isinstance(padding, int) and not isinstance(padding, bool) and padding > 0:
+        return -(-longest // padding) * padding
+    raise UserError(f"padding is {padding!r}: give 'longest', 'max_length' or a positive multiple")

@@ -1,0 +1,1 @@
+"""Models: words -> ids (the contract is in `registry.py`)."""

@@ -1,0 +1,1 @@
+"""Normalizers: stream -> stream (the contract is in `registry.py`)."""

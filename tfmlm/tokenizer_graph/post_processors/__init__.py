@@ -1,0 +1,1 @@
+"""Post-processors: which special tokens stand around one text or two."""

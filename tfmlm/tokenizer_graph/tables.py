@@ -1,0 +1,131 @@
+"""Integer tables over the stream's values, as two-level pages in eager constants.
+
+A table of 0x120000 entries is cut into pages of 256; equal pages are stored once. A look-up is
+four ops: shift, gather, add, gather.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfmlm.tokenizer_graph.registry import ADDED, GAP
+
+PAGE_BITS = 8
+PAGE = 1 << PAGE_BITS
+# Code points, GAP, ROW and at most 65,534 added tokens.
+LIMIT = 0x120000
+MAX_ADDED_TOKENS = LIMIT - ADDED
+
+# A map entry is `difference << LENGTH_BITS | length`.
+LENGTH_BITS = 8
+MAX_LENGTH = (1 << LENGTH_BITS) - 1
+IDENTITY = 1
+
+
+def constant(array: Any, dtype: Any = None) -> tf.Tensor:
+    """An eager constant, also while a graph is being built."""
+    with tf.init_scope():
+        return tf.constant(array, dtype=dtype)
+
+
+class ValueTable(tf.Module):
+    """An int32 for every value of the stream.
+
+    Args:
+        values: int32 [at most 0x120000], indexed by value; missing ones are `default`.
+        default: the value of barriers and of everything beyond `values`.
+    """
+
+    def __init__(self, values: np.ndarray, default: int = 0) -> None:
+        super().__init__()
+        full = np.full(LIMIT, default, np.int32)
+        full[: len(values)] = values
+        pages, inverse = np.unique(full.reshape(-1, PAGE), axis=0, return_inverse=True)
+        inverse = inverse.reshape(-1)
+        # index = value + shift[value >> 8] lands in the flattened distinct pages
+        shift = (inverse - np.arange(len(inverse))) * PAGE
+        self._shift = constant(shift.astype(np.int32))
+        self._values = constant(pages.reshape(-1).astype(np.int32))
+
+    def __call__(self, stream: tf.Tensor) -> tf.Tensor:
+        """int32 [n] -> int32 [n]."""
+        page = tf.bitwise.right_shift(stream, PAGE_BITS)
+        return tf.gather(self._values, stream + tf.gather(self._shift, page))
+
+
+class FlagTable(tf.Module):
+    """A boolean for every value of the stream, false for barriers unless said otherwise."""
+
+    def __init__(self, members: Sequence[int] | np.ndarray | set[int], barriers: bool = False):
+        super().__init__()
+        flags = np.zeros(LIMIT, np.int32)
+        flags[np.fromiter(members, np.int64)] = 1
+        if barriers:
+            flags[GAP:] = 1
+        self._table = ValueTable(flags)
+
+    def __call__(self, stream: tf.Tensor) -> tf.Tensor:
+        """int32 [n] -> bool [n]."""
+        return tf.cast(self._table(stream), tf.bool)
+
+
+class MapTable(tf.Module):
+    """Every code point becomes none, one or several; barriers stay.
+
+    Args:
+        changes: code point -> the code points it becomes, only for those that change.
+
+    Raises:
+        ValueError: a code point becomes more than 255.
+    """
+
+    def __init__(self, changes: Mapping[int, Sequence[int]]) -> None:
+        super().__init__()
+        entries = np.full(LIMIT, IDENTITY, np.int32)
+        pool: list[int] = []
+        seen: dict[tuple[int, ...], int] = {}
+        self._only_single = True
+        for source, target in changes.items():
+            target = tuple(target)
+            if len(target) == 1:
+                difference = target[0] - source
+            else:
+                self._only_single = False
+                if len(target) > MAX_LENGTH:
+                    raise ValueError(f"U+{source:04X} becomes {len(target)} code points")
+                if target not in seen:
+                    seen[target] = len(pool)
+                    pool.extend(target)
+                difference = LIMIT + seen[target] - source
+            entries[source] = (difference << LENGTH_BITS) | len(target)
+        self._table = ValueTable(entries, IDENTITY)
+        self._pool = constant(np.array(pool or [0], np.int32))
+        self.is_identity = not changes
+
+    def __call__(self, stream: tf.Tensor) -> tf.Tensor:
+        """int32 [n] -> int32 [m]."""
+        if self.is_identity:
+            return stream
+        entries = self._table(stream)
+        first = stream + tf.bitwise.right_shift(entries, LENGTH_BITS)
+        if self._only_single:
+            return first
+        lengths = tf.bitwise.bitwise_and(entries, MAX_LENGTH)
+        return tf.cond(
+            tf.reduce_any(tf.not_equal(lengths, 1)),
+            lambda: self._expand(first, lengths),
+            lambda: first,
+        )
+
+    def _expand(self, first: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
+        # One range op makes the new text: ranges of the pool lie above LIMIT, a single code
+        # point c is the range [c, c + 1), a dropped one is empty.
+        values = tf.raw_ops.RaggedRange(
+            starts=first, limits=first + lengths, deltas=tf.ones_like(first)
+        ).rt_dense_values
+        from_pool = tf.gather(self._pool, tf.maximum(values - LIMIT, 0))
+        return tf.where(values >= LIMIT, from_pool, values)

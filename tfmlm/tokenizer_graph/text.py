@@ -1,0 +1,113 @@
+"""Between strings and the stream of code points (see `registry.py`)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tfmlm.tokenizer_graph.registry import GAP, ROW
+
+
+def decode_rows(texts: tf.Tensor) -> tf.Tensor:
+    """tf.string [batch] -> stream int32 [n]; every row ends with one `ROW`.
+
+    Invalid UTF-8 becomes U+FFFD as in `bytes.decode("utf-8", "replace")`.
+    """
+    # The appended newline keeps the place for ROW; being ASCII, it cannot complete a cut sequence.
+    decoded = tf.raw_ops.UnicodeDecode(
+        input=tf.strings.join([texts, "\n"]), input_encoding="UTF-8", Tsplits=tf.int64
+    )
+    return _mark_rows(decoded.char_values, decoded.row_splits)
+
+
+def decode_rows_with_offsets(texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """As `decode_rows`, with the byte at which each code point starts, int64 [n]."""
+    decoded = tf.raw_ops.UnicodeDecodeWithOffsets(
+        input=tf.strings.join([texts, "\n"]), input_encoding="UTF-8", Tsplits=tf.int64
+    )
+    stream = _mark_rows(decoded.char_values, decoded.row_splits)
+    return stream, decoded.char_to_byte_starts
+
+
+def _mark_rows(values: tf.Tensor, splits: tf.Tensor) -> tf.Tensor:
+    ends = splits[1:] - 1
+    return tf.tensor_scatter_nd_update(values, ends[:, tf.newaxis], tf.fill(tf.shape(ends), ROW))
+
+
+def encode_words(codepoints: tf.Tensor, splits: tf.Tensor) -> tf.Tensor:
+    """Code points int32 [n] and splits int64 [words + 1] -> UTF-8 strings [words]."""
+    return tf.raw_ops.UnicodeEncode(
+        input_values=codepoints, input_splits=splits, output_encoding="UTF-8", errors="replace"
+    )
+
+
+class Words(NamedTuple):
+    """The words of a stream, and where its barriers stood.
+
+    Attributes:
+        codepoints: int32 [n], the words one after the other.
+        splits: int64 [words + 1].
+        barriers: int32 [b], the `ROW` and added token values, in order.
+        words_before: int64 [b], how many words stand before each barrier.
+    """
+
+    codepoints: tf.Tensor
+    splits: tf.Tensor
+    barriers: tf.Tensor
+    words_before: tf.Tensor
+
+
+def cut_words(stream: tf.Tensor, starts: tf.Tensor) -> Words:
+    """Takes barriers out of a pre-tokenized stream (int32 [n], bool [n])."""
+    is_character = stream < GAP
+    previous = tf.concat([[ROW], stream[:-1]], 0)
+    starts = tf.logical_and(is_character, tf.logical_or(starts, previous >= GAP))
+    kept = tf.where(is_character)[:, 0]
+    codepoints = tf.gather(stream, kept)
+    firsts = tf.where(tf.gather(starts, kept))[:, 0]
+    splits = tf.concat([firsts, tf.shape(kept, tf.int64)], 0)
+    places = tf.where(stream > GAP)[:, 0]
+    words_before = tf.searchsorted(tf.gather(kept, firsts), places, out_type=tf.int64)
+    return Words(codepoints, splits, tf.gather(stream, places), words_before)
+
+
+class Tokens(NamedTuple):
+    """Ids of a batch: int32 [m], and row splits int64 [batch + 1]."""
+
+    ids: tf.Tensor
+    splits: tf.Tensor
+
+
+def place_barriers(
+    words: Words, ids: tf.Tensor, id_splits: tf.Tensor, added_ids: tf.Tensor
+) -> tuple[Tokens, tf.Tensor]:
+    """Puts the ids of added tokens between the model's and cuts the rows.
+
+    Args:
+        words: from `cut_words`.
+        ids, id_splits: from the model.
+        added_ids: int32 [added tokens], the id of each added token.
+
+    Returns:
+        The rows' tokens, and for each barrier the position of its id in `Tokens.ids` (int64 [b];
+        for `ROW` the end of the row).
+    """
+    is_row = tf.equal(words.barriers, ROW)
+    rows_before = tf.cumsum(tf.cast(is_row, tf.int64), exclusive=True)
+    order = tf.range(tf.size(words.barriers, tf.int64))
+    before = tf.gather(id_splits, words.words_before)
+    position = before + order - rows_before
+    splits = tf.concat([tf.zeros([1], tf.int64), tf.boolean_mask(position, is_row)], 0)
+    added = tf.where(tf.logical_not(is_row))[:, 0]
+    added_positions = tf.gather(position, added)
+    total = tf.size(ids, tf.int64) + tf.size(added, tf.int64)
+    # the place of each id of the model: its index plus the added tokens that came before
+    index = tf.range(tf.size(ids, tf.int64))
+    shift = tf.searchsorted(tf.gather(before, added), index, side="right", out_type=tf.int64)
+    merged = tf.scatter_nd(
+        tf.concat([index + shift, added_positions], 0)[:, tf.newaxis],
+        tf.concat([ids, tf.gather(added_ids, tf.gather(words.barriers, added) - (ROW + 1))], 0),
+        tf.reshape(total, [1]),
+    )
+    return Tokens(merged, splits), position
