@@ -1,0 +1,456 @@
+"""Settings of `tfmlm train` and `tfmlm evaluate`: validated dataclasses, no TensorFlow.
+
+Each field carries its help text, so that the command line's flags are made from the fields and
+cannot drift from them. Names and defaults follow `run_mlm.py` where it has the setting.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tfmlm.errors import UserError
+
+STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
+MIXED_PRECISIONS = ("no", "fp16", "bf16")
+SCHEDULES = ("linear", "cosine", "constant", "polynomial")
+TOKENIZER_KINDS = ("wordpiece", "bpe", "unigram")
+
+_Config = TypeVar("_Config", bound="Config")
+
+
+def setting(default: Any, help: str, choices: tuple[str, ...] | None = None) -> Any:
+    """A dataclass field with its help text and, for strings, the values that are allowed."""
+    metadata = {"help": help, "choices": choices}
+    if isinstance(default, list | tuple):
+        return dataclasses.field(default_factory=lambda: tuple(default), metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Base: reading from and writing to files, validation at construction."""
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, list):
+                object.__setattr__(self, field.name, tuple(value))
+            choices = field.metadata.get("choices")
+            if choices and value is not None and value not in choices:
+                raise UserError(f"{field.name} is {value!r}; choose from {', '.join(choices)}")
+        self.check()
+
+    def check(self) -> None:
+        """Raises `UserError` for values that cannot work. Subclasses extend it."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """All settings as JSON-ready values."""
+        values = dataclasses.asdict(self)
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+    @classmethod
+    def from_dict(cls: type[_Config], values: dict[str, Any]) -> _Config:
+        """Makes the config from a mapping such as a YAML file's.
+
+        Raises:
+            UserError: an unknown setting, or a value of the wrong kind.
+        """
+        known = {field.name: field for field in dataclasses.fields(cls)}
+        unknown = sorted(set(values) - set(known))
+        if unknown:
+            import difflib
+
+            close = difflib.get_close_matches(unknown[0], known, n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise UserError(f"unknown setting {unknown[0]}{hint}")
+        return cls(**{name: convert(known[name], value) for name, value in values.items()})
+
+
+def convert(field: dataclasses.Field[Any], value: Any) -> Any:
+    """`value` in the field's type; accepts what YAML makes of it (1e-4 is a string there).
+
+    Raises:
+        UserError: the value cannot be read as the field's type.
+    """
+    kind = str(field.type)
+    if value is None:
+        if "None" in kind:
+            return None
+        raise UserError(f"{field.name} needs a value")
+    try:
+        if kind.startswith("tuple"):
+            items = [value] if isinstance(value, str | os.PathLike) else value
+            return tuple(str(item) for item in items)
+        if kind.startswith("bool"):
+            return _to_bool(value)
+        if kind.startswith("int"):
+            if isinstance(value, bool) or float(value) != int(float(value)):
+                raise ValueError
+            return int(float(value))
+        if kind.startswith("float"):
+            if isinstance(value, bool):
+                raise ValueError
+            return float(value)
+        if isinstance(value, dict | list):
+            raise ValueError
+        if value is False and "no" in (field.metadata.get("choices") or ()):
+            return "no"  # YAML reads a bare `no` as false
+        return str(value)
+    except (ValueError, TypeError):
+        expected = kind.replace(" | None", "")
+        raise UserError(f"{field.name} is {value!r}; expected {expected}") from None
+
+
+def _to_bool(value: Any) -> bool:
+    text = str(value).strip().lower()
+    if text in ("true", "yes", "on", "1"):
+        return True
+    if text in ("false", "no", "off", "0"):
+        return False
+    raise ValueError
+
+
+def read_config_file(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Reads a YAML or JSON file of settings.
+
+    Raises:
+        UserError: the file is missing, broken, or holds no mapping.
+    """
+    file = Path(path)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot read the config file {file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"the config file {file} is not UTF-8 text") from None
+    try:
+        if file.suffix.lower() == ".json":
+            values = json.loads(text)
+        else:
+            import yaml
+
+            values = yaml.safe_load(text)
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"the config file {file} cannot be parsed: {reason}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"the config file {file} must hold settings as NAME: VALUE")
+    return {str(name).replace("-", "_"): value for name, value in values.items()}
+
+
+def require_range(config: Any, name: str, low: float, high: float, open_low: bool = False) -> None:
+    """Raises `UserError` unless low <= value <= high (low < value if `open_low`)."""
+    value = getattr(config, name)
+    if value is None:
+        return
+    if not low <= value <= high or (open_low and value == low):
+        left = "over" if open_low else "at least"
+        bound = "" if high == float("inf") else f" and at most {high:g}"
+        raise UserError(f"{name} is {value:g}; it must be {left} {low:g}{bound}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorpusConfig(Config):
+    """Where text comes from."""
+
+    train_file: tuple[str, ...] = setting(
+        (),
+        "training text: txt, csv, json, jsonl or parquet, also compressed; globs; may be repeated",
+    )
+    validation_file: tuple[str, ...] = setting(
+        (), "validation text, in the same formats; without it a part of the corpus is kept apart"
+    )
+    validation_split_percentage: float = setting(
+        5.0, "percentage of the corpus' blocks kept for validation if no validation text is given"
+    )
+    dataset_name: str | None = setting(None, "a data set of the Hub, or a local folder of one")
+    dataset_config_name: str | None = setting(None, "configuration of the data set")
+    dataset_split: str = setting("train", "split of the data set to train on")
+    text_column: str | None = setting(
+        None,
+        "column with the text; dotted for nested columns (answers.text), lists are joined; "
+        "default: 'text', else the first column of strings",
+    )
+    streaming: bool = setting(
+        False, "read and tokenize while training, without a pass over the corpus first"
+    )
+    streaming_buffer_size: int = setting(10_000, "blocks in the shuffle buffer of streaming")
+    streaming_validation_texts: int = setting(
+        1_000, "texts at the head of a streamed corpus kept for validation if none are given"
+    )
+    max_train_samples: int | None = setting(None, "use only this many texts of the corpus")
+    max_eval_samples: int | None = setting(None, "use only this many validation blocks")
+    cache_dir: str | None = setting(
+        None, "where tokenized blocks are kept (default: $XDG_CACHE_HOME/tfmlm or ~/.cache/tfmlm)"
+    )
+    overwrite_cache: bool = setting(False, "tokenize again even if the blocks are in the cache")
+
+    def check(self) -> None:
+        super().check()
+        if not 0 <= self.validation_split_percentage < 100:
+            raise UserError(
+                f"validation_split_percentage is {self.validation_split_percentage:g}; "
+                "it must be at least 0 and below 100"
+            )
+        if self.train_file and self.dataset_name:
+            raise UserError("give either train_file or dataset_name, not both")
+        if self.dataset_config_name and not self.dataset_name:
+            raise UserError("dataset_config_name needs dataset_name")
+        for name in ("max_train_samples", "max_eval_samples", "streaming_buffer_size"):
+            require_range(self, name, 1, float("inf"))
+        require_range(self, "streaming_validation_texts", 0, float("inf"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockConfig(Config):
+    """How text becomes token sequences."""
+
+    max_seq_length: int | None = setting(
+        None,
+        "tokens of a block, special tokens included "
+        "(default: what tokenizer and model allow, at most 512)",
+    )
+    line_by_line: bool = setting(False, "one sequence a line or text, instead of full blocks")
+    pad_to_max_length: bool = setting(
+        False, "with line_by_line, pad every sequence to max_seq_length, not to the longest"
+    )
+
+    def check(self) -> None:
+        super().check()
+        require_range(self, "max_seq_length", 4, float("inf"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskingConfig(Config):
+    """Which tokens are hidden, and by what."""
+
+    mlm_probability: float = setting(0.15, "share of the tokens to predict")
+    mask_replace_prob: float = setting(0.8, "share of those replaced by the mask token")
+    random_replace_prob: float = setting(0.1, "share of those replaced by a random token")
+    whole_word_mask: bool = setting(False, "mask all pieces of a word together")
+    span_masking: bool = setting(
+        False, "mask spans of words of geometric length until the share is reached, as SpanBERT"
+    )
+    span_geometric_p: float = setting(0.2, "parameter of the spans' geometric length")
+    max_span_length: int = setting(10, "longest span, in words")
+
+    def check(self) -> None:
+        super().check()
+        require_range(self, "mlm_probability", 0, 1, open_low=True)
+        require_range(self, "mask_replace_prob", 0, 1)
+        require_range(self, "random_replace_prob", 0, 1)
+        require_range(self, "span_geometric_p", 0, 1, open_low=True)
+        require_range(self, "max_span_length", 1, float("inf"))
+        if self.mask_replace_prob + self.random_replace_prob > 1 + 1e-9:
+            total = self.mask_replace_prob + self.random_replace_prob
+            raise UserError(
+                f"mask_replace_prob + random_replace_prob is {total:g}; together at most 1"
+            )
+        if self.whole_word_mask and self.span_masking:
+            raise UserError("give whole_word_mask or span_masking, not both (spans are of words)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceConfig(Config):
+    """What the computation runs on."""
+
+    strategy: str = setting(
+        "auto", "how the work is spread over devices and machines", choices=STRATEGIES
+    )
+    tpu_name: str | None = setting(None, "name or address of the TPU for strategy tpu")
+    mixed_precision: str = setting(
+        "no", "compute in half precision, weights in float32", choices=MIXED_PRECISIONS
+    )
+    worker_timeout: float = setting(
+        300.0, "seconds to wait for the other workers at the start of a multi_worker run"
+    )
+
+    def check(self) -> None:
+        super().check()
+        require_range(self, "worker_timeout", 0, float("inf"), open_low=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(CorpusConfig, BlockConfig, MaskingConfig, DeviceConfig):
+    """All settings of a training run."""
+
+    model_name_or_path: str | None = setting(
+        None, "checkpoint to start from: a folder, or a name on the Hub"
+    )
+    revision: str | None = setting(None, "branch, tag or commit of the model on the Hub")
+    model_type: str | None = setting(
+        None, "train a new model of this architecture (bert, roberta, …)"
+    )
+    config_overrides: str | None = setting(
+        None, "changes to the new model's config: hidden_size=256,num_hidden_layers=4"
+    )
+    tokenizer_name: str | None = setting(
+        None, "tokenizer, if it is not the model's: a folder, or a name on the Hub"
+    )
+    train_tokenizer: str | None = setting(
+        None, "train a tokenizer of this kind on the corpus", choices=TOKENIZER_KINDS
+    )
+    vocab_size: int = setting(30_522, "entries of the trained tokenizer's vocabulary, at most")
+    tokenizer_lowercase: bool = setting(
+        True, "the trained wordpiece tokenizer lowercases and strips accents, as bert-base-uncased"
+    )
+
+    per_device_train_batch_size: int = setting(8, "sequences a device takes at once")
+    per_device_eval_batch_size: int = setting(8, "sequences a device takes at once in evaluation")
+    gradient_accumulation_steps: int = setting(
+        1, "batches whose gradients are summed before the weights change"
+    )
+    num_train_epochs: float = setting(3.0, "passes over the corpus")
+    max_steps: int = setting(-1, "number of steps; overrides num_train_epochs if positive")
+    learning_rate: float = setting(5e-5, "peak learning rate of AdamWeightDecay")
+    weight_decay: float = setting(0.01, "decay of the weights, not of biases and layer norms")
+    adam_beta1: float = setting(0.9, "decay of the first moment")
+    adam_beta2: float = setting(0.999, "decay of the second moment")
+    adam_epsilon: float = setting(1e-8, "added to the denominator")
+    warmup_steps: int = setting(0, "steps over which the learning rate rises")
+    warmup_ratio: float = setting(0.0, "the same as a share of all steps")
+    lr_scheduler_type: str = setting(
+        "linear", "course of the learning rate after the warm-up", choices=SCHEDULES
+    )
+    lr_end: float = setting(0.0, "share of the peak learning rate at which decay ends")
+    lr_power: float = setting(2.0, "exponent of the polynomial schedule")
+    max_grad_norm: float = setting(1.0, "gradients are scaled down to this global norm; 0: never")
+    seed: int = setting(42, "determines initial weights, order of blocks, masks and dropout")
+    jit_compile: bool = setting(False, "compile forward and backward pass with XLA")
+
+    output_dir: str = setting("", "folder of the results")
+    overwrite_output_dir: bool = setting(
+        False, "delete a former run's results and checkpoints in output_dir"
+    )
+    resume_from_checkpoint: str | None = setting(
+        None, "checkpoint folder to resume from (default: the newest whole one in output_dir)"
+    )
+    save_steps: int = setting(500, "steps between checkpoints; 0: only when a run is stopped")
+    save_total_limit: int = setting(2, "checkpoints that are kept")
+    logging_steps: int = setting(10, "steps between points of the loss curve")
+    eval_steps: int = setting(0, "steps between evaluations; 0: after each epoch")
+    early_stopping_patience: int = setting(
+        0, "stop after this many evaluations without a lower loss; 0: never"
+    )
+    load_best_model_at_end: bool = setting(
+        False, "keep the weights of the best evaluation, not the last (always with early stopping)"
+    )
+
+    push_to_hub: bool = setting(False, "push the results to the Hub")
+    hub_model_id: str | None = setting(None, "name of the repository on the Hub: user/model")
+    hub_private_repo: bool = setting(False, "make the repository private")
+    hub_timeout: float = setting(600.0, "seconds to wait for the Hub at the end")
+
+    def check(self) -> None:
+        super().check()
+        self._check_sources()
+        self._check_numbers()
+
+    def _check_sources(self) -> None:
+        if not self.output_dir:
+            raise UserError("output_dir is missing: give the folder for the results")
+        if not self.train_file and not self.dataset_name:
+            raise UserError("no corpus: give train_file (a text file) or dataset_name")
+        if self.model_name_or_path and self.model_type:
+            raise UserError(
+                "give model_name_or_path (start from a checkpoint) or model_type "
+                "(a new model), not both"
+            )
+        if not self.model_name_or_path and not self.model_type:
+            raise UserError(
+                "no model: give model_name_or_path (a checkpoint) or model_type (a new model, "
+                "such as bert)"
+            )
+        if self.config_overrides and not self.model_type:
+            raise UserError("config_overrides needs model_type: a checkpoint keeps its config")
+        if self.tokenizer_name and self.train_tokenizer:
+            raise UserError("give tokenizer_name or train_tokenizer, not both")
+        if self.model_type and not self.tokenizer_name and not self.train_tokenizer:
+            raise UserError(
+                "a new model needs a tokenizer: give train_tokenizer (wordpiece, bpe or unigram) "
+                "or tokenizer_name"
+            )
+        if self.model_name_or_path and self.train_tokenizer:
+            raise UserError(
+                "train_tokenizer needs model_type: a checkpoint's weights belong to its own "
+                "tokenizer"
+            )
+        if self.streaming and self.max_steps <= 0:
+            raise UserError("streaming needs max_steps: the corpus' length is not known")
+        if self.push_to_hub and self.hub_model_id == "":
+            raise UserError("hub_model_id is empty; give user/model")
+
+    def _check_numbers(self) -> None:
+        infinity = float("inf")
+        for name in (
+            "per_device_train_batch_size",
+            "per_device_eval_batch_size",
+            "gradient_accumulation_steps",
+            "logging_steps",
+            "save_total_limit",
+        ):
+            require_range(self, name, 1, infinity)
+        for name in (
+            "save_steps",
+            "eval_steps",
+            "early_stopping_patience",
+            "warmup_steps",
+            "weight_decay",
+            "max_grad_norm",
+        ):
+            require_range(self, name, 0, infinity)
+        require_range(self, "learning_rate", 0, infinity, open_low=True)
+        require_range(self, "hub_timeout", 0, infinity, open_low=True)
+        require_range(self, "warmup_ratio", 0, 1)
+        require_range(self, "lr_end", 0, 1)
+        require_range(self, "lr_power", 0, infinity, open_low=True)
+        require_range(self, "adam_beta1", 0, 1)
+        require_range(self, "adam_beta2", 0, 1)
+        require_range(self, "adam_epsilon", 0, infinity, open_low=True)
+        require_range(self, "seed", 0, 2**31 - 1)
+        if self.max_steps <= 0:
+            require_range(self, "num_train_epochs", 0, infinity, open_low=True)
+        lowest = {"wordpiece": 100, "bpe": 261, "unigram": 100}
+        if self.train_tokenizer and self.vocab_size < lowest[self.train_tokenizer]:
+            raise UserError(
+                f"vocab_size is {self.vocab_size}; a {self.train_tokenizer} tokenizer needs at "
+                f"least {lowest[self.train_tokenizer]}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig(BlockConfig, MaskingConfig, DeviceConfig):
+    """All settings of an evaluation."""
+
+    model_name_or_path: str = setting("", "checkpoint: a folder, or a name on the Hub")
+    revision: str | None = setting(None, "branch, tag or commit of the model on the Hub")
+    validation_file: tuple[str, ...] = setting(
+        (), "text: txt, csv, json, jsonl or parquet, also compressed; globs; may be repeated"
+    )
+    dataset_name: str | None = setting(None, "a data set of the Hub, or a local folder of one")
+    dataset_config_name: str | None = setting(None, "configuration of the data set")
+    dataset_split: str = setting("validation", "split of the data set")
+    text_column: str | None = setting(None, "column with the text; dotted for nested columns")
+    max_eval_samples: int | None = setting(None, "use only this many blocks")
+    per_device_eval_batch_size: int = setting(8, "sequences a device takes at once")
+    seed: int = setting(42, "determines the masks")
+    cache_dir: str | None = setting(None, "where tokenized blocks are kept")
+    overwrite_cache: bool = setting(False, "tokenize again even if the blocks are in the cache")
+    output_dir: str | None = setting(None, "folder for eval_results.json")
+
+    def check(self) -> None:
+        super().check()
+        if not self.model_name_or_path:
+            raise UserError("no model: give model_name_or_path")
+        if not self.validation_file and not self.dataset_name:
+            raise UserError("no text: give validation_file or dataset_name")
+        if self.validation_file and self.dataset_name:
+            raise UserError("give either validation_file or dataset_name, not both")
+        require_range(self, "per_device_eval_batch_size", 1, float("inf"))
+        require_range(self, "max_eval_samples", 1, float("inf"))
+        require_range(self, "seed", 0, 2**31 - 1)

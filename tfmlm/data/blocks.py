@@ -1,0 +1,271 @@
+"""Token blocks: the corpus as sequences of equal length, each token in exactly one of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfmlm.data.corpus import Corpus
+from tfmlm.data.packing import ID_MASK, Encoder, Frame, frame_of, plain_backend
+from tfmlm.errors import UserError
+from tfmlm.files import atomic_folder
+
+FORMAT_VERSION = 1  # part of the checksum: raise it when a corpus would give other blocks
+
+_FILE = "blocks.arrow"
+_INFO = "info.json"
+_ROWS_PER_CHUNK = 1000
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Packed sequences on disk, memory-mapped.
+
+    Attributes:
+        dataset: `datasets.Dataset` with the column `input_ids`: int32 lists, packed
+            (`tfmlm.data.packing`), special tokens included, without padding.
+        max_length: longest sequence that may occur.
+        tokens: tokens of the corpus in all blocks, special tokens not counted.
+        checksum: of what determines the blocks.
+    """
+
+    dataset: Any
+    max_length: int
+    tokens: int
+    checksum: str
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def token_counts(self, vocab_size: int, rows: np.ndarray | None = None) -> np.ndarray:
+        """How often each id occurs, int64 [vocab_size], special tokens of the frame included."""
+        counts = np.zeros(vocab_size, np.int64)
+        wanted = None
+        if rows is not None:
+            wanted = np.zeros(len(self), bool)
+            wanted[rows] = True
+        start = 0
+        for batch in self.dataset.with_format("arrow").iter(batch_size=_ROWS_PER_CHUNK):
+            column = batch.column("input_ids").combine_chunks()
+            if wanted is not None:
+                import pyarrow as pa
+
+                column = column.filter(pa.array(wanted[start : start + len(column)]))
+            start += batch.num_rows
+            ids = column.flatten().to_numpy() & ID_MASK
+            counts += np.bincount(ids, minlength=vocab_size)[:vocab_size]
+        return counts
+
+
+class BlockBuilder:
+    """Cuts a stream of tokens into blocks.
+
+    Args:
+        encoder: texts to packed tokens.
+        frame: special tokens around each block.
+        max_length: length of a block, special tokens included.
+        line_by_line: one sequence a text (a text that is too long gives several).
+    """
+
+    def __init__(
+        self, encoder: Encoder, frame: Frame, max_length: int, line_by_line: bool
+    ) -> None:
+        self._encoder = encoder
+        self._frame = frame
+        self._capacity = max_length - len(frame)
+        if self._capacity < 1:
+            raise UserError(
+                f"max_seq_length is {max_length}, which leaves no room beside the "
+                f"{len(frame)} special tokens of a block"
+            )
+        self._line_by_line = line_by_line
+        self._pending: list[np.ndarray] = []
+        self._pending_length = 0
+        self.tokens = 0
+
+    def add(self, texts: Sequence[str]) -> Iterator[np.ndarray]:
+        """Yields the blocks, int32 [tokens], that these texts complete."""
+        for tokens in self._encoder(texts):
+            self.tokens += len(tokens)
+            if self._line_by_line:
+                for start in range(0, len(tokens), self._capacity):
+                    yield self._frame.wrap(tokens[start : start + self._capacity])
+                continue
+            self._pending.append(tokens)
+            self._pending_length += len(tokens)
+            if self._pending_length >= 64 * self._capacity:
+                yield from self._full_blocks()
+        if not self._line_by_line:
+            yield from self._full_blocks()
+
+    def finish(self) -> Iterator[np.ndarray]:
+        """Yields the last, shorter block if tokens are left."""
+        if self._pending_length:
+            rest = np.concatenate(self._pending)
+            self._pending, self._pending_length = [], 0
+            yield self._frame.wrap(rest)
+
+    def _full_blocks(self) -> Iterator[np.ndarray]:
+        if self._pending_length < self._capacity:
+            return
+        tokens = np.concatenate(self._pending)
+        end = len(tokens) - len(tokens) % self._capacity
+        for start in range(0, end, self._capacity):
+            yield self._frame.wrap(tokens[start : start + self._capacity])
+        self._pending = [tokens[end:]] if end < len(tokens) else []
+        self._pending_length = len(tokens) - end
+
+
+def tokenizer_fingerprint(tokenizer: Any) -> str:
+    """Hex digest of what determines a fast tokenizer's ids."""
+    return hashlib.sha256(plain_backend(tokenizer).to_str().encode()).hexdigest()
+
+
+def cache_root(cache_dir: str | os.PathLike[str] | None = None) -> Path:
+    """Folder of the cached blocks: `cache_dir`, or `tfmlm` in the user's cache folder."""
+    if cache_dir is not None:
+        return Path(cache_dir).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "tfmlm"
+
+
+def build_blocks(
+    corpus: Corpus,
+    tokenizer: Any,
+    max_length: int,
+    *,
+    line_by_line: bool = False,
+    words: bool = False,
+    cache_dir: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    progress: bool = False,
+) -> Blocks:
+    """Tokenizes a corpus into blocks, or finds them in the cache.
+
+    Args:
+        corpus: the texts.
+        tokenizer: a fast tokenizer.
+        max_length: length of a block, special tokens included.
+        line_by_line: one sequence a text, instead of full blocks.
+        words: flag the tokens that continue a word (for whole-word and span masking).
+        cache_dir: folder in which the blocks' folder, named by their checksum, is made.
+        overwrite: tokenize again even if the blocks are there.
+        progress: show a progress bar on stderr.
+
+    Raises:
+        UserError: the corpus cannot be read or holds no token, or the cache cannot be written.
+    """
+    from filelock import FileLock
+
+    key = {
+        "format": FORMAT_VERSION,
+        "corpus": corpus.checksum(),
+        "tokenizer": tokenizer_fingerprint(tokenizer),
+        "max_length": max_length,
+        "line_by_line": line_by_line,
+        "words": words,
+    }
+    checksum = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
+    folder = cache_root(cache_dir) / f"blocks-{checksum}"
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(str(folder) + ".lock"):
+            if overwrite or not (folder / _INFO).exists():
+                with atomic_folder(folder, overwrite=folder.exists()) as temporary:
+                    _write_blocks(temporary, corpus, tokenizer, key, progress)
+    except OSError as error:
+        raise UserError(
+            f"cannot write the tokenized corpus in {folder.parent}: {error.strerror or error}; "
+            "choose another folder with cache_dir"
+        ) from error
+    return load_blocks(folder)
+
+
+def load_blocks(folder: Path) -> Blocks:
+    """Opens a folder written by `build_blocks`; the data stay on disk."""
+    from datasets import Dataset
+
+    info = json.loads((folder / _INFO).read_text(encoding="utf-8"))
+    dataset = Dataset.from_file(str(folder / _FILE))
+    checksum = folder.name.removeprefix("blocks-")
+    return Blocks(dataset, info["max_length"], info["tokens"], checksum)
+
+
+def _write_blocks(
+    folder: Path, corpus: Corpus, tokenizer: Any, key: dict[str, Any], progress: bool
+) -> None:
+    import pyarrow as pa
+    from tqdm import tqdm
+
+    builder = BlockBuilder(
+        Encoder(tokenizer, key["words"]), frame_of(tokenizer), key["max_length"], key["line_by_line"]
+    )
+    schema = pa.schema([("input_ids", pa.list_(pa.int32()))])
+    rows = 0
+    bar = tqdm(desc="Tokenizing", unit=" texts", unit_scale=True, disable=not progress)
+    with bar, pa.OSFile(str(folder / _FILE), "wb") as file, pa.ipc.new_stream(file, schema) as out:
+        for chunk in _chunks(_all_blocks(builder, corpus, bar)):
+            rows += len(chunk)
+            out.write_batch(pa.record_batch([_list_array(chunk)], schema=schema))
+    if not rows:
+        raise UserError(f"{corpus.name} holds no token")
+    info = {**key, "tokens": builder.tokens, "blocks": rows}
+    (folder / _INFO).write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
+
+
+def _all_blocks(builder: BlockBuilder, corpus: Corpus, bar: Any) -> Iterator[np.ndarray]:
+    for texts in corpus.batches():
+        yield from builder.add(texts)
+        bar.update(len(texts))
+        bar.set_postfix_str(f"{builder.tokens:,} tokens", refresh=False)
+    yield from builder.finish()
+
+
+def _chunks(blocks: Iterable[np.ndarray]) -> Iterator[list[np.ndarray]]:
+    chunk: list[np.ndarray] = []
+    for block in blocks:
+        chunk.append(block)
+        if len(chunk) == _ROWS_PER_CHUNK:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def _list_array(rows: list[np.ndarray]) -> Any:
+    import pyarrow as pa
+
+    offsets = np.zeros(len(rows) + 1, np.int32)
+    np.cumsum([len(row) for row in rows], out=offsets[1:])
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(np.concatenate(rows)))
+
+
+def split_rows(count: int, validation_percentage: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Parts the rows 0 … count − 1 into training and validation rows, both sorted, int64.
+
+    Every row is in exactly one part; with a percentage over 0 validation gets at least one.
+
+    Raises:
+        UserError: there are too few rows for both.
+    """
+    rows = np.arange(count)
+    if validation_percentage <= 0:
+        return rows, rows[:0]
+    if count < 2:
+        raise UserError(
+            "the corpus gives a single block, too little to keep some apart for validation: give "
+            "more text, a smaller max_seq_length, line_by_line, a validation_file, or "
+            "validation_split_percentage 0"
+        )
+    held = min(count - 1, max(1, round(count * validation_percentage / 100)))
+    chosen = np.random.default_rng([seed, 0x5EED]).permutation(count)[:held]
+    is_validation = np.zeros(count, bool)
+    is_validation[chosen] = True
+    return rows[~is_validation], rows[is_validation]

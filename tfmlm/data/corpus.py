@@ -1,0 +1,336 @@
+"""Reads texts from files and data sets, in batches, without holding the corpus in memory."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from tfmlm.data.columns import choose_text_column, read_column
+from tfmlm.errors import UserError
+
+READERS = {
+    ".txt": "text",
+    ".text": "text",
+    ".md": "text",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".json": "json",
+    ".jsonl": "json",
+    ".ndjson": "json",
+    ".parquet": "parquet",
+}
+COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst", ".zip")
+BATCH_TEXTS = 1000
+
+_GLOB_CHARACTERS = "*?["
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Texts that can be read any number of times.
+
+    Attributes:
+        name: file names or data set, for messages.
+        parts: what is read, in order.
+        column: name of the column with the text, or None for the default.
+        limit: number of texts to read at most.
+    """
+
+    name: str
+    parts: tuple[FilePart | DatasetPart, ...]
+    column: str | None = None
+    limit: int | None = None
+
+    def batches(self) -> Iterator[list[str]]:
+        """Yields lists of up to `BATCH_TEXTS` texts; those of white space only are left out.
+
+        Raises:
+            UserError: a file cannot be read or parsed, or has no such column.
+        """
+        left = self.limit
+        for part in self.parts:
+            for batch in part.batches(self.column):
+                texts = [text for text in batch if text and not text.isspace()]
+                if left is not None:
+                    texts = texts[:left]
+                    left -= len(texts)
+                if texts:
+                    yield texts
+                if left == 0:
+                    return
+
+    def texts(self) -> Iterator[str]:
+        """Yields the texts one by one."""
+        for batch in self.batches():
+            yield from batch
+
+    def require_text(self) -> None:
+        """Reads the first text, so that a wrong column or a broken file shows at once.
+
+        Raises:
+            UserError: as `batches`, or there is no text at all.
+        """
+        for part in self.parts:
+            next(iter(part.batches(self.column)), None)
+        if next(self.batches(), None) is None:
+            raise UserError(f"{self.name} holds no text")
+
+    def checksum(self) -> str:
+        """Hex digest of everything that determines the texts."""
+        digest = hashlib.blake2b(digest_size=16)
+        digest.update(repr((self.column, self.limit)).encode())
+        for part in self.parts:
+            digest.update(part.checksum().encode())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class FilePart:
+    """One file on disk."""
+
+    path: Path
+
+    def batches(self, column: str | None) -> Iterator[list[str]]:
+        from datasets import load_dataset
+
+        reader = READERS[_format_suffix(self.path)]
+        options: dict[str, Any] = {}
+        if _format_suffix(self.path) == ".tsv":
+            options["sep"] = "\t"
+        name = str(self.path)
+        with _errors_as_user_errors(name):
+            dataset = load_dataset(
+                reader, data_files=[glob.escape(name)], split="train", streaming=True, **options
+            )
+        yield from _table_batches(dataset, column, name)
+
+    def checksum(self) -> str:
+        digest = hashlib.blake2b(digest_size=16)
+        digest.update("".join(self.path.suffixes).encode())
+        with self.path.open("rb") as file:
+            while chunk := file.read(1 << 22):
+                digest.update(chunk)
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class DatasetPart:
+    """A data set of the `datasets` library."""
+
+    dataset: Any
+    name: str
+    digest: str | None = None
+
+    def batches(self, column: str | None) -> Iterator[list[str]]:
+        yield from _table_batches(self.dataset, column, self.name)
+
+    def checksum(self) -> str:
+        return self.digest or str(getattr(self.dataset, "_fingerprint", self.name))
+
+
+def files_corpus(
+    patterns: Sequence[str], column: str | None = None, limit: int | None = None
+) -> Corpus:
+    """A corpus of files.
+
+    Args:
+        patterns: paths or globs; a glob's files are read in sorted order.
+        column: column with the text (csv, json, parquet).
+
+    Raises:
+        UserError: a file is missing, empty, unreadable, binary or of an unknown format.
+    """
+    paths = expand_patterns(patterns)
+    for path in paths:
+        require_text_file(path)
+    name = str(paths[0]) if len(paths) == 1 else f"{len(paths)} files ({paths[0].name}, …)"
+    return Corpus(name, tuple(FilePart(path) for path in paths), column, limit)
+
+
+def dataset_corpus(
+    name: str,
+    config_name: str | None,
+    split: str,
+    column: str | None = None,
+    limit: int | None = None,
+    streaming: bool = False,
+) -> Corpus:
+    """A corpus from a data set of the Hub or a local data set folder.
+
+    Raises:
+        UserError: no such data set, configuration or split.
+    """
+    dataset = load_split(name, config_name, split, streaming)
+    if dataset is None:
+        raise UserError(f"data set {name} has no split {split}")
+    return Corpus(f"data set {name} ({split})", (DatasetPart(dataset, name),), column, limit)
+
+
+def load_split(name: str, config_name: str | None, split: str, streaming: bool = False) -> Any:
+    """One split of a data set, or None if the data set has no such split."""
+    import datasets
+
+    folder = Path(name)
+    try:
+        if folder.is_dir() and _is_saved_dataset(folder):
+            loaded = datasets.load_from_disk(str(folder))
+            if not isinstance(loaded, datasets.DatasetDict):
+                return loaded if split == "train" else None
+        else:
+            loaded = datasets.load_dataset(name, config_name, streaming=streaming)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(
+            f"cannot load data set {name}: {reason or type(error).__name__} "
+            "(check the name, dataset_config_name, and the network)"
+        ) from error
+    base = split.split("[")[0]
+    if base not in loaded:
+        return None
+    if base == split:
+        return loaded[split]
+    return datasets.load_dataset(name, config_name, split=split, streaming=streaming)
+
+
+def iterable_corpus(texts: Iterable[str], name: str = "texts") -> Corpus:
+    """A corpus of texts in memory."""
+    import datasets
+
+    lines = list(texts)
+    digest = hashlib.blake2b("\x00".join(lines).encode(), digest_size=16).hexdigest()
+    dataset = datasets.Dataset.from_dict({"text": lines})
+    return Corpus(name, (DatasetPart(dataset, name, digest),), "text")
+
+
+def expand_patterns(patterns: Sequence[str]) -> list[Path]:
+    """Paths of the files that paths and globs name, each once, in order.
+
+    Raises:
+        UserError: a path does not exist, or a glob matches nothing.
+    """
+    paths: dict[Path, None] = {}
+    for pattern in patterns:
+        expanded = os.path.expanduser(pattern)  # noqa: PTH111 (Path would collapse a glob's //)
+        path = Path(expanded)
+        if path.is_dir():
+            raise UserError(f"{pattern} is a folder; give a file, or a glob such as {pattern}/*.txt")
+        if path.exists():
+            paths[path] = None
+            continue
+        matches = []
+        if any(c in pattern for c in _GLOB_CHARACTERS):
+            matches = [Path(p) for p in sorted(glob.glob(expanded, recursive=True))]  # noqa: PTH207
+            matches = [p for p in matches if p.is_file()]
+        if not matches:
+            raise UserError(f"no file {pattern}; check the path")
+        paths.update(dict.fromkeys(matches))
+    return list(paths)
+
+
+def require_text_file(path: Path) -> None:
+    """Raises `UserError` for a file that is empty, unreadable, binary, or of unknown format."""
+    suffix = _format_suffix(path)
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            head = file.read(1 << 16)
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    if size == 0:
+        raise UserError(f"{path} is empty; give a file with text")
+    if suffix not in READERS:
+        known = ", ".join(sorted(READERS))
+        raise UserError(
+            f"{path}: unknown format {suffix or 'without an extension'}; give one of {known}, "
+            f"also compressed ({', '.join(COMPRESSIONS)})"
+        )
+    if READERS[suffix] != "parquet" and path.suffix.lower() not in COMPRESSIONS:
+        require_utf8(head, path, whole=size <= len(head))
+
+
+def require_utf8(head: bytes, path: Path, whole: bool) -> None:
+    """Raises `UserError` unless `head`, the beginning of a file, is UTF-8 text."""
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise UserError(f"{path} is UTF-16; convert it: iconv -f UTF-16 -t UTF-8 {path.name}")
+    if b"\x00" in head:
+        raise UserError(f"{path} is a binary file, not text")
+    try:
+        head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if whole or error.start < len(head) - 4:
+            raise UserError(_not_utf8(str(path), f"byte {error.start}")) from None
+
+
+def _not_utf8(name: str, where: str) -> str:
+    return f"{name} is not UTF-8 text ({where}); convert it, for example: iconv -f LATIN1 -t UTF-8"
+
+
+def _format_suffix(path: Path) -> str:
+    """The suffix that tells the format, below the compression's."""
+    if path.suffix.lower() == ".zip":
+        inner = Path(path.stem).suffix.lower()
+        return inner if inner in READERS else _suffix_in_zip(path)
+    if path.suffix.lower() in COMPRESSIONS:
+        return Path(path.stem).suffix.lower()
+    return path.suffix.lower()
+
+
+def _suffix_in_zip(path: Path) -> str:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [n for n in archive.namelist() if not n.endswith("/")]
+    except (OSError, zipfile.BadZipFile):
+        raise UserError(f"{path} is a broken zip file") from None
+    return Path(names[0]).suffix.lower() if names else ""
+
+
+def _is_saved_dataset(folder: Path) -> bool:
+    return (folder / "dataset_dict.json").exists() or (folder / "state.json").exists()
+
+
+def _table_batches(dataset: Any, column: str | None, name: str) -> Iterator[list[str]]:
+    """Texts of a map-style or iterable data set, by batches of its rows."""
+    chosen = None
+    tables = dataset.with_format("arrow").iter(batch_size=BATCH_TEXTS)
+    while True:
+        with _errors_as_user_errors(name):
+            table = next(tables, None)
+            if table is None:
+                return
+            if chosen is None:
+                chosen = choose_text_column(table.schema, column, name)
+            texts = read_column(table, chosen)
+        yield texts
+
+
+class _errors_as_user_errors:  # noqa: N801 (used like a function)
+    """Turns a reader's exceptions into one `UserError` with the file's name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        if error is None or isinstance(error, UserError) or not isinstance(error, Exception):
+            return
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, UnicodeDecodeError):
+                raise UserError(_not_utf8(self.name, f"byte {cause.start}")) from error
+            cause = cause.__cause__ or cause.__context__
+        text = " ".join(str(error.__cause__ or error).split())[:300]
+        raise UserError(f"cannot read {self.name}: {text or type(error).__name__}") from error
+
+
+def first_texts(corpus: Corpus, count: int) -> list[str]:
+    """The first `count` texts of a corpus."""
+    return list(islice(corpus.texts(), count))

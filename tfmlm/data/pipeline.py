@@ -1,0 +1,261 @@
+"""Blocks to masked batches: `prepare_tf_dataset`, then masking in the data graph.
+
+The order of a whole run is a function of (seed, epoch, place): `RowStream` presents it to
+`prepare_tf_dataset` as one long data set, of which each worker reads its own places. So a run can
+go on from any step, shards are disjoint and complete, and every batch is full: places beyond the
+end of an epoch hold a row without any token to predict, which counts nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import datasets
+import numpy as np
+import tensorflow as tf
+
+from tfmlm.config import MaskingConfig
+from tfmlm.data.blocks import Blocks
+from tfmlm.data.masking import Masker, Unpacked
+from tfmlm.data.packing import ID_MASK, PADDING, Frame, Vocabulary, frame_of
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the rows of a step are spread.
+
+    Attributes:
+        workers: processes that train together.
+        worker: number of this one.
+        replicas: devices of each worker.
+        rows: rows a replica takes in one step (all its accumulated batches).
+    """
+
+    rows: int
+    workers: int = 1
+    worker: int = 0
+    replicas: int = 1
+
+    @property
+    def global_rows(self) -> int:
+        """Rows of one step over all devices."""
+        return self.rows * self.replicas * self.workers
+
+    def places(self, local: np.ndarray) -> np.ndarray:
+        """The run's places of this worker's rows number `local`."""
+        mine = self.rows * self.replicas
+        return local // mine * self.global_rows + self.worker * mine + local % mine
+
+
+class EpochOrder:
+    """Which row of the blocks is at which place of the run.
+
+    Args:
+        rows: rows to go through in each epoch.
+        global_rows: rows of one step; an epoch is rounded up to whole steps.
+        seed: determines the order; None keeps the rows' own order.
+    """
+
+    def __init__(self, rows: np.ndarray, global_rows: int, seed: int | None) -> None:
+        self._rows = rows
+        self._seed = seed
+        self.steps_per_epoch = -(-len(rows) // global_rows)
+        self._places_per_epoch = self.steps_per_epoch * global_rows
+        self._permutation = lru_cache(maxsize=2)(self._draw_permutation)
+
+    def rows_at(self, places: np.ndarray) -> np.ndarray:
+        """Row numbers, int64, −1 where an epoch has no row left."""
+        result = np.full(len(places), -1, np.int64)
+        epochs, within = np.divmod(places, self._places_per_epoch)
+        for epoch in np.unique(epochs):
+            here = np.flatnonzero((epochs == epoch) & (within < len(self._rows)))
+            result[here] = self._permutation(int(epoch))[within[here]]
+        return result
+
+    def _draw_permutation(self, epoch: int) -> np.ndarray:
+        if self._seed is None:
+            return self._rows
+        return np.random.default_rng([self._seed, epoch]).permutation(self._rows)
+
+
+class RowStream(datasets.Dataset):
+    """A view of blocks as the rows that one worker reads over the whole run, in order.
+
+    Args:
+        dataset: packed blocks.
+        order: the run's order.
+        layout: this worker's share.
+        steps: steps of the run.
+        first_step: steps already done.
+        filler: the row that stands where an epoch has none left.
+    """
+
+    def __init__(
+        self,
+        dataset: datasets.Dataset,
+        order: EpochOrder,
+        layout: Layout,
+        steps: int,
+        first_step: int,
+        filler: np.ndarray,
+    ) -> None:
+        plain = dataset.with_format("numpy")
+        super().__init__(
+            plain.data, info=plain.info, split=plain.split, fingerprint=plain._fingerprint
+        )
+        self.set_format("numpy")
+        self._blocks = plain
+        self._order = order
+        self._layout = layout
+        self._start = first_step * layout.rows * layout.replicas
+        self._length = (steps - first_step) * layout.rows * layout.replicas
+        self._filler = filler
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, key: Any) -> Any:
+        local = np.atleast_1d(np.asarray(key, np.int64)) + self._start
+        rows = self._order.rows_at(self._layout.places(local))
+        found = np.flatnonzero(rows >= 0)
+        values: list[Any] = [self._filler] * len(rows)
+        if len(found):
+            for index, value in zip(found, self._read(rows[found]), strict=True):
+                values[index] = value
+        return {"input_ids": values}
+
+    def _read(self, rows: np.ndarray) -> Sequence[np.ndarray]:
+        return self._blocks[rows]["input_ids"]
+
+
+class Padder:
+    """Collates packed rows: pads them to `length`, or to the batch's longest.
+
+    `prepare_tf_dataset` fixes a dimension if a few sampled rows agree in it; while `probing` the
+    lengths therefore disagree on purpose, unless the length is fixed.
+    """
+
+    def __init__(self, pad_id: int, length: int | None) -> None:
+        self._value = pad_id | PADDING
+        self._length = length
+        self.probing = length is None
+        self._calls = 0
+
+    def __call__(self, rows: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+        tokens = [np.asarray(row["input_ids"]) for row in rows]
+        length = self._length or max(len(row) for row in tokens)
+        if self.probing:
+            self._calls += 1
+            length += self._calls % 2
+        out = np.full((len(tokens), length), self._value, np.int64)
+        for row, values in zip(out, tokens, strict=True):
+            row[: len(values)] = values
+        return {"input_ids": out}
+
+
+def masked_batches(
+    model: Any,
+    blocks: Blocks,
+    *,
+    tokenizer: Any,
+    masking: MaskingConfig,
+    layout: Layout,
+    order: EpochOrder,
+    steps: int,
+    first_step: int = 0,
+    seed: int,
+    pad_to: int | None,
+) -> tf.data.Dataset:
+    """The masked batches of one worker for the whole run.
+
+    Args:
+        model: a TF masked LM; its `prepare_tf_dataset` makes the pipeline.
+        blocks: packed sequences.
+        masking: rates and kind of masking.
+        layout: this worker's share of a step.
+        order: the run's order of rows.
+        steps: steps of the whole run.
+        first_step: steps already done; the masks of the others do not depend on it.
+        seed: determines the masks.
+        pad_to: fixed length of the rows, or None to pad to the longest of a batch.
+
+    Returns:
+        Data set of (features, labels): features as `features_of`, labels int32 [rows, tokens]
+        with −100 where nothing is to be predicted. One element is what a replica takes in a step.
+    """
+    frame = frame_of(tokenizer)
+    vocabulary = Vocabulary.of(tokenizer, model_vocabulary_size(model))
+    stream = RowStream(
+        blocks.dataset, order, layout, steps, first_step, filler_row(frame, vocabulary)
+    )
+    padder = Padder(vocabulary.pad_id, pad_to)
+    dataset = model.prepare_tf_dataset(
+        stream,
+        batch_size=layout.rows,
+        shuffle=False,
+        collate_fn=padder,
+        drop_remainder=True,
+        prefetch=False,
+    )
+    padder.probing = False
+    masker = Masker(masking, vocabulary, seed, blocks.max_length)
+    place = _first_place(layout, first_step)
+    to_features = features_of(model, tokenizer)
+
+    def mask(index: tf.Tensor, batch: Any) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        packed = batch["input_ids"] if isinstance(batch, dict) else batch
+        tokens, labels = masker(packed, place(index))
+        return to_features(tokens), labels
+
+    return (
+        dataset.enumerate()
+        .map(mask, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        .prefetch(tf.data.AUTOTUNE)
+    )
+
+
+def _first_place(layout: Layout, first_step: int) -> Callable[[tf.Tensor], tf.Tensor]:
+    """By number of an element of a worker's data set: the place of its first row in the run."""
+
+    def place(index: tf.Tensor) -> tf.Tensor:
+        step = index // layout.replicas + first_step
+        replica = index % layout.replicas + layout.worker * layout.replicas
+        return step * layout.global_rows + replica * layout.rows
+
+    return place
+
+
+def features_of(model: Any, tokenizer: Any) -> Callable[[Unpacked], dict[str, tf.Tensor]]:
+    """A function from tokens to the model's inputs: those of the tokenizer's that it takes."""
+    import inspect
+
+    accepted = set(inspect.signature(model.call).parameters)
+    # A type vocabulary of one, as RoBERTa's, cannot take other types than 0.
+    types = "token_type_ids" in tokenizer.model_input_names and "token_type_ids" in accepted
+    types = types and getattr(model.config, "type_vocab_size", 2) not in (0, 1)
+    types = types and not isinstance(getattr(model.config, "type_vocab_sizes", None), list)
+
+    def features(tokens: Unpacked) -> dict[str, tf.Tensor]:
+        result = {"input_ids": tokens.ids, "attention_mask": tokens.attention_mask}
+        if types:
+            result["token_type_ids"] = tokens.token_type_ids
+        return result
+
+    return features
+
+
+def filler_row(frame: Frame, vocabulary: Vocabulary) -> np.ndarray:
+    """A packed row of special tokens only, in which nothing is ever masked."""
+    row = frame.wrap(np.zeros(0, np.int32))
+    if not len(row) or any(i & ID_MASK not in vocabulary.special_ids for i in row):
+        row = np.array([vocabulary.mask_id], np.int32)
+    return row
+
+
+def model_vocabulary_size(model: Any) -> int | None:
+    """Number of ids that the model has embeddings for."""
+    size = getattr(model.config, "vocab_size", None) or getattr(model.config, "n_words", None)
+    return int(size) if size else None
