@@ -1,0 +1,41 @@
+"""One comparison for every test: the graph's ids are the Rust library's, string for string."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+from tokenizers import Tokenizer
+
+from tfmlm.tokenizer_graph import GraphTokenizer
+
+
+def plain(tokenizer: Tokenizer) -> Tokenizer:
+    """A copy without truncation and padding."""
+    copy = Tokenizer.from_str(tokenizer.to_str())
+    copy.no_truncation()
+    copy.no_padding()
+    return copy
+
+
+def differences(
+    graph: GraphTokenizer, rust: Tokenizer, texts: Sequence[str | bytes], batch: int = 2048
+) -> list[tuple[str | bytes, list[int], list[int]]]:
+    """(text, graph's ids, Rust's ids) of all texts that differ; bytes may be invalid UTF-8."""
+    rust = plain(rust)
+    found = []
+    for start in range(0, len(texts), batch):
+        part = list(texts[start : start + batch])
+        as_text = [t.decode("utf-8", "replace") if isinstance(t, bytes) else t for t in part]
+        as_bytes = [t.encode() if isinstance(t, str) else t for t in part]
+        got = graph.tokenize(tf.constant(as_bytes)).to_list()
+        want = [encoding.ids for encoding in rust.encode_batch(as_text)]
+        found += [(t, g, w) for t, g, w in zip(part, got, want, strict=True) if g != w]
+    return found
+
+
+def assert_ids_equal(graph: GraphTokenizer, rust: Tokenizer, texts: Sequence[str | bytes]) -> None:
+    """Fails with the first few texts that differ."""
+    found = differences(graph, rust, texts)
+    shown = "\n".join(f"{t!r}\n  graph {g}\n  rust  {w}" for t, g, w in found[:5])
+    assert not found, f"{len(found)} of {len(texts)} texts differ:\n{shown}"
