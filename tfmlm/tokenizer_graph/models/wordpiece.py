@@ -91,7 +91,7 @@ def _shorten(spelled, splits, lengths, too_long):
     spelled = tf.tensor_scatter_nd_update(
         spelled, firsts, tf.fill(tf.shape(firsts)[:1], UNKNOWN_CHARACTER)
     )
-    lengths = tf.where(too_long, 1, lengths)
+    lengths = tf.where(too_long, tf.constant(1, lengths.dtype), lengths)
     kept = tf.raw_ops.RaggedRange(
         starts=splits[:-1], limits=splits[:-1] + lengths, deltas=tf.ones_like(lengths)
     )

@@ -1,0 +1,68 @@
+"""Runs a Hugging Face TF masked LM at mask positions, inside the exported graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from tfmlm.mlm_head import masked_logits
+
+
+class ModelPredictor(tf.Module):
+    """Logits at mask positions of any of transformers' TF masked LMs.
+
+    Owns the model's variables, not the Keras model: SavedModel would trace every Keras layer that
+    it can reach.
+    """
+
+    def __init__(self, model: Any, token_types: TokenTypes | None = None) -> None:
+        """Takes a built model.
+
+        Args:
+            model: a model of `TF_MODEL_FOR_MASKED_LM_MAPPING`.
+            token_types: what its tokenizer gives as `token_type_ids`, None if it gives none.
+        """
+        super().__init__(name="predictor")
+        self.weights = list(model.variables)
+        self._run = lambda inputs, indices: masked_logits(model, inputs, indices)
+        self._token_types = token_types
+
+    def __call__(
+        self, input_ids: tf.Tensor, attention_mask: tf.Tensor, indices: tf.Tensor
+    ) -> tf.Tensor:
+        """Logits [N, vocabulary] at `indices` int32 [N, 2] of ids and mask int32 [R, T]."""
+        inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
+        if self._token_types is not None:
+            inputs["token_type_ids"] = self._token_types(input_ids)
+        return self._run(inputs, indices)
+
+
+class TokenTypes:
+    """The `token_type_ids` that a tokenizer gives for a single text.
+
+    Funnel gives its first token the type 2; other tokenizers give 0 throughout.
+    """
+
+    def __init__(self, prefix: Sequence[int], content: int) -> None:
+        self._prefix = list(prefix)
+        self._content = content
+
+    @classmethod
+    def of(cls, tokenizer: Any, prefix_length: int) -> TokenTypes | None:
+        """Reads them off a Hugging Face tokenizer; None if the model gets none from it."""
+        if "token_type_ids" not in tokenizer.model_input_names:
+            return None
+        encoded = tokenizer("a", return_token_type_ids=True)["token_type_ids"]
+        if encoded and isinstance(encoded[0], list):  # TAPAS has seven types a token
+            return None
+        return cls(encoded[:prefix_length], encoded[prefix_length])
+
+    def __call__(self, input_ids: tf.Tensor) -> tf.Tensor:
+        """int32 [R, T] for ids [R, T]."""
+        if not any(self._prefix) and not self._content:
+            return tf.zeros_like(input_ids)
+        column = tf.minimum(tf.range(tf.shape(input_ids)[1]), len(self._prefix))
+        types = tf.gather(tf.constant([*self._prefix, self._content], tf.int32), column)
+        return tf.broadcast_to(types, tf.shape(input_ids))

@@ -1,0 +1,241 @@
+"""Writes a checkpoint and its tokenizer as a SavedModel for TF Serving."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import os
+import platform
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tfmlm._version import __version__
+from tfmlm.errors import UnsupportedTokenizerError, UserError
+from tfmlm.export.fill_mask import FillMask
+from tfmlm.export.lengths import choose_max_length
+from tfmlm.export.predictor import ModelPredictor, TokenTypes
+from tfmlm.export.reference import special_tokens
+from tfmlm.export.samples import sample_texts
+from tfmlm.export.servable_ops import oldest_release, operations
+from tfmlm.export.settings import DEFAULT_MAX_TEXT_BYTES, DEFAULT_TOP_K, ExportSettings
+from tfmlm.export.signatures import build_signatures
+from tfmlm.export.validate import validate_export
+from tfmlm.export.versions import RECORD, new_version
+from tfmlm.export.vocabulary import Vocabulary
+from tfmlm.export.warmup import FILE as WARMUP_FILE
+from tfmlm.export.warmup import write_warmup
+from tfmlm.files import write_json
+
+#: Increased when a reader of the record has to know.
+RECORD_FORMAT = 1
+DTYPES = {"float32": "float32", "fp32": "float32", "bfloat16": "bfloat16", "bf16": "bfloat16"}
+_PACKAGES = (
+    "tensorflow",
+    "tensorflow-text",
+    "tf-keras",
+    "transformers",
+    "tokenizers",
+    "numpy",
+)
+
+
+def export_saved_model(
+    model: Any,
+    tokenizer: Any,
+    export_dir: str | os.PathLike[str],
+    top_k: int = DEFAULT_TOP_K,
+    max_length: int | None = None,
+    version: int | None = None,
+    warmup_texts: Sequence[str] | None = None,
+    *,
+    max_text_bytes: int = DEFAULT_MAX_TEXT_BYTES,
+    max_top_k: int | None = None,
+    dtype: str = "float32",
+    progress: Callable[[str], None] | None = None,
+) -> str:
+    """Exports a masked LM with its tokenizer in the graph to `export_dir/<version>/`.
+
+    The export is compared with the checkpoint before servers can see it.
+
+    Args:
+        model: a TF masked LM of transformers, or the folder or name of a checkpoint.
+        tokenizer: its tokenizer, or the folder or name of one; None: beside the checkpoint.
+        export_dir: the folder that holds the versions, as a server is given it.
+        top_k: words for each mask where a request does not say.
+        max_length: most tokens of a text with special tokens; longer texts are cut to a window
+            around their first mask. What the model and its tokenizer take by default.
+        version: number of the version, the next free one by default.
+        warmup_texts: texts with masks that a server answers before it takes requests; samples in
+            several scripts and lengths by default.
+        max_text_bytes: longer texts are not read.
+        max_top_k: most words for each mask that a request may ask for, the vocabulary by default.
+        dtype: `float32`, or `bfloat16` for weights and encoder in half the size.
+        progress: called with what is done next.
+
+    Returns:
+        Path of the version folder.
+
+    Raises:
+        UserError: a setting is wrong, or the folder cannot be written.
+        RunFailedError: the export does not give what the checkpoint gives, or the disk is full.
+    """
+    tell = progress or (lambda message: None)
+    if dtype not in DTYPES:
+        raise UserError(f"dtype {dtype!r} is unknown; choose float32 or bfloat16")
+    _check_positive(top_k=top_k, max_text_bytes=max_text_bytes, max_top_k=max_top_k)
+    model, tokenizer = _loaded(model, tokenizer, tell)
+    with new_version(export_dir, version) as target:
+        prefix, suffix = special_tokens(tokenizer)
+        settings = _settings(
+            model,
+            tokenizer,
+            top_k=top_k,
+            max_top_k=max_top_k,
+            max_text_bytes=max_text_bytes,
+            max_length=choose_max_length(model, tokenizer, max_length, len(prefix) + len(suffix)),
+            prefix_ids=tuple(prefix),
+            suffix_ids=tuple(suffix),
+        )
+        texts = _warmup_texts(warmup_texts, tokenizer.mask_token, settings.max_length)
+        tell("building the tokenizer's graph")
+        graph, refusal = _tokenizer_graph(tokenizer)
+        predictor = _predictor(model, TokenTypes.of(tokenizer, len(prefix)), DTYPES[dtype])
+        vocabulary = Vocabulary.of(tokenizer, settings.vocab_size) if graph is not None else None
+        fill = FillMask(predictor, settings, graph, vocabulary)
+        tell("writing the SavedModel")
+        names = _save(fill, target.folder)
+        extra = target.folder / "assets.extra"
+        extra.mkdir(exist_ok=True)
+        requests = write_warmup(
+            extra / WARMUP_FILE, names, texts, settings.max_length, settings.mask_id
+        )
+        record = _record(model, tokenizer, settings, graph, refusal, DTYPES[dtype])
+        record["signatures"] = names
+        record["warmup_requests"] = requests
+        record["oldest_tf_serving"] = oldest_release(operations(target.folder))
+        write_json(extra / RECORD, record)
+        tell("comparing the export with the checkpoint")
+        record["self_test"] = validate_export(target.folder, model, tokenizer)
+        write_json(extra / RECORD, record)
+        return str(target.publish())
+
+
+def _check_positive(**numbers: int | None) -> None:
+    for name, number in numbers.items():
+        if number is not None and number < 1:
+            raise UserError(f"{name} is {number}; it must be at least 1")
+
+
+def _loaded(model: Any, tokenizer: Any, tell: Callable[[str], None]) -> tuple[Any, Any]:
+    from tfmlm.models import load_model, load_tokenizer
+
+    if tokenizer is None and not isinstance(model, (str, os.PathLike)):
+        raise UserError("give the model's tokenizer")
+    source = tokenizer if tokenizer is not None else model
+    if isinstance(model, (str, os.PathLike)):
+        tell(f"loading {model}")
+        model = load_model(model)
+    if isinstance(source, (str, os.PathLike)):
+        tokenizer = load_tokenizer(source)
+    if getattr(tokenizer, "mask_token_id", None) is None:
+        raise UserError("the tokenizer has no mask token; choose a masked LM's tokenizer")
+    if not model.built:
+        model.build_in_name_scope()
+    return model, tokenizer
+
+
+def _settings(model: Any, tokenizer: Any, max_top_k: int | None, **given: Any) -> ExportSettings:
+    size = model.config.vocab_size
+    largest = max(tokenizer.get_vocab().values())
+    if largest >= size:
+        raise UserError(
+            f"the tokenizer has the id {largest}, the model only {size} ids; "
+            "call model.resize_token_embeddings(len(tokenizer)) and train, or take its own tokenizer"
+        )
+    pad = tokenizer.pad_token_id
+    unknown = tokenizer.unk_token_id
+    pad = 0 if pad is None else pad
+    return ExportSettings(
+        vocab_size=size,
+        mask_id=tokenizer.mask_token_id,
+        pad_id=pad,
+        unk_id=pad if unknown is None else unknown,
+        special_ids=tuple(sorted(tokenizer.all_special_ids)),
+        max_top_k=size if max_top_k is None else max_top_k,
+        **given,
+    )
+
+
+def _warmup_texts(texts: Sequence[str] | None, mask_token: str, max_length: int) -> list[str]:
+    if texts is None:
+        return sample_texts(mask_token, longest=max(8, max_length // 2))
+    lines = [text for text in texts if text.strip()]
+    if not lines or not any(mask_token in text for text in lines):
+        raise UserError(f"none of the warm-up texts holds {mask_token}")
+    return lines
+
+
+def _tokenizer_graph(tokenizer: Any) -> tuple[Any, str | None]:
+    """The tokenizer as a graph, or None and why not."""
+    from tfmlm.tokenizer_graph import GraphTokenizer
+
+    if not tokenizer.is_fast:
+        kind = type(tokenizer).__name__
+        return None, f"{kind} has no fast version, so no tokenizer.json that could be compiled"
+    try:
+        return GraphTokenizer.from_tokenizer(tokenizer), None
+    except UnsupportedTokenizerError as error:
+        return None, str(error)
+
+
+def _predictor(model: Any, token_types: TokenTypes | None, dtype: str) -> Any:
+    return ModelPredictor(model, token_types)
+
+
+def _save(fill: FillMask, folder: Path) -> list[str]:
+    import tensorflow as tf
+
+    signatures = build_signatures(fill)
+    tf.saved_model.save(fill, str(folder), signatures=signatures)
+    return sorted(signatures)
+
+
+def _record(
+    model: Any,
+    tokenizer: Any,
+    settings: ExportSettings,
+    graph: Any,
+    refusal: str | None,
+    dtype: str,
+) -> dict[str, Any]:
+    return {
+        "format": RECORD_FORMAT,
+        "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "versions": {
+            "tfmlm": __version__,
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in _PACKAGES},
+        },
+        "model": {
+            "architecture": type(model).__name__,
+            "model_type": model.config.model_type,
+            "vocab_size": settings.vocab_size,
+            "parameters": int(sum(v.shape.num_elements() for v in model.variables)),
+            "dtype": dtype,
+        },
+        "tokenizer": {
+            "class": type(tokenizer).__name__,
+            "in_graph": graph is not None,
+            "fingerprint": graph.fingerprint if graph is not None else None,
+            "refused": refusal,
+            "mask_token": tokenizer.mask_token,
+            "mask_token_id": settings.mask_id,
+        },
+        "defaults": {
+            "top_k": min(settings.top_k, settings.vocab_size),
+            "max_length": settings.max_length,
+            "max_text_bytes": settings.max_text_bytes,
+            "max_top_k": settings.max_top_k,
+        },
+    }
