@@ -1,0 +1,196 @@
+"""What a Hub keeps: bare git repositories (written with git's own plumbing) and LFS objects."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+POINTER = re.compile(
+    rb"\Aversion https://git-lfs\.github\.com/spec/v1\noid sha256:([0-9a-f]{64})\nsize (\d+)\n\Z"
+)
+GIT_ATTRIBUTES = "".join(
+    f"{pattern} filter=lfs diff=lfs merge=lfs -text\n"
+    for pattern in ("*.safetensors", "*.h5", "*.bin", "*.onnx", "*.pb", "*tfevents*")
+)
+REGULAR_LIMIT = 10 * 1024 * 1024
+
+
+class StaleParentError(Exception):
+    """The branch is not where the writer thought it was."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file of a commit: git's blob id, and the LFS object if the blob is a pointer."""
+
+    path: str
+    blob: str
+    size: int
+    sha256: str | None
+
+
+def pointer_text(sha256: str, size: int) -> bytes:
+    """The LFS pointer file, https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md."""
+    return (
+        f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {size}\n".encode()
+    )
+
+
+class LargeFiles:
+    """LFS objects by SHA-256."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def path(self, sha256: str) -> Path:
+        return self.folder / sha256
+
+    def has(self, sha256: str) -> bool:
+        return self.path(sha256).exists()
+
+    def put(self, sha256: str, content: bytes) -> bool:
+        """Keeps an object; False if the content is not what the name says."""
+        if hashlib.sha256(content).hexdigest() != sha256:
+            return False
+        descriptor, name = tempfile.mkstemp(dir=self.folder)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        Path(name).replace(self.path(sha256))
+        return True
+
+
+class BareRepository:
+    """A bare git repository with the .gitattributes of a new model on the Hub."""
+
+    def __init__(self, folder: Path, private: bool) -> None:
+        self.folder = folder
+        self.private = private
+        self._lock = threading.Lock()
+        folder.mkdir(parents=True)
+        self.git("init", "--quiet", "--bare", "--initial-branch=main")
+        self.git("config", "http.receivepack", "true")
+        self.git("config", "uploadpack.allowFilter", "true")
+        self.commit({".gitattributes": GIT_ATTRIBUTES.encode()}, "initial commit")
+
+    def git(self, *arguments: str, data: bytes | None = None, index: str | None = None) -> bytes:
+        environment = {
+            **os.environ,
+            "GIT_DIR": str(self.folder),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            **{
+                f"GIT_{who}_{what}": value
+                for who in ("AUTHOR", "COMMITTER")
+                for what, value in (("NAME", "Hub"), ("EMAIL", "hub@example.org"))
+            },
+        }
+        if index:
+            environment["GIT_INDEX_FILE"] = index
+        done = subprocess.run(
+            ["git", *arguments], input=data, env=environment, capture_output=True, check=False
+        )
+        if done.returncode:
+            raise RuntimeError(f"git {arguments}: {done.stderr.decode()}")
+        return done.stdout
+
+    def head(self, revision: str = "main") -> str | None:
+        """The commit of a branch, tag or commit id; None if there is none such."""
+        with contextlib.suppress(RuntimeError):
+            name = f"{revision}^{{commit}}"
+            return self.git("rev-parse", "--verify", "--quiet", name).decode().strip()
+        return None
+
+    def create_branch(self, name: str, start: str = "main") -> bool:
+        """False if the branch exists."""
+        if self.head(f"refs/heads/{name}"):
+            return False
+        self.git("update-ref", f"refs/heads/{name}", self.head(start) or "")
+        return True
+
+    def entries(self, revision: str = "main") -> dict[str, Entry]:
+        found = {}
+        listing = self.git("ls-tree", "-r", "-l", "-z", revision).decode()
+        for line in filter(None, listing.split("\0")):
+            meta, path = line.split("\t", 1)
+            _, _, blob, size = meta.split()
+            sha256, length = None, int(size)
+            if length < 200 and (match := POINTER.match(self.blob(blob))):
+                sha256, length = match[1].decode(), int(match[2])
+            found[path] = Entry(path, blob, length, sha256)
+        return found
+
+    def blob(self, blob: str) -> bytes:
+        return self.git("cat-file", "blob", blob)
+
+    def log(self, revision: str = "main") -> list[str]:
+        """Subjects of the commits, newest first."""
+        return self.git("log", "--format=%s", revision).decode().splitlines()
+
+    def is_large(self, path: str, size: int, revision: str = "main") -> bool:
+        """Whether a file belongs in LFS: by .gitattributes, or by its size."""
+        with self._index(revision) as index:
+            answer = self.git("check-attr", "--cached", "filter", "--", path, index=index)
+        return answer.decode().strip().endswith(": lfs") or size > REGULAR_LIMIT
+
+    def is_ignored(self, path: str, revision: str = "main") -> bool:
+        entry = self.entries(revision).get(".gitignore")
+        if entry is None:
+            return False
+        with tempfile.TemporaryDirectory() as folder:
+            subprocess.run(["git", "init", "-q", folder], check=True)
+            (Path(folder) / ".gitignore").write_bytes(self.blob(entry.blob))
+            asked = subprocess.run(["git", "-C", folder, "check-ignore", "-q", path], check=False)
+        return asked.returncode == 0
+
+    def commit(
+        self,
+        files: dict[str, bytes],
+        message: str,
+        revision: str = "main",
+        parent: str | None = None,
+        deleted: tuple[str, ...] = (),
+    ) -> str:
+        """Adds a commit with `files` (pointers for what is in LFS) on top of a branch.
+
+        Raises:
+            StaleParentError: `parent` is given and is not the branch's head.
+        """
+        with self._lock:
+            head = self.head(f"refs/heads/{revision}")
+            if parent is not None and parent != head:
+                raise StaleParentError(head)
+            with self._index(head) as index:
+                lines = b"".join(
+                    b"100644 %s\t%s\n"
+                    % (
+                        self.git("hash-object", "-w", "--stdin", data=content).strip(),
+                        path.encode(),
+                    )
+                    for path, content in files.items()
+                )
+                lines += b"".join(b"0 %s\t%s\n" % (b"0" * 40, path.encode()) for path in deleted)
+                self.git("update-index", "--index-info", data=lines, index=index)
+                tree = self.git("write-tree", index=index).decode().strip()
+            parents = ["-p", head] if head else []
+            made = self.git("commit-tree", tree, *parents, "-m", message).decode().strip()
+            self.git("update-ref", f"refs/heads/{revision}", made, head or "0" * 40)
+            return made
+
+    @contextlib.contextmanager
+    def _index(self, revision: str | None) -> Iterator[str]:
+        with tempfile.TemporaryDirectory() as folder:
+            index = os.path.join(folder, "index")  # noqa: PTH118
+            if revision:
+                self.git("read-tree", revision, index=index)
+            else:
+                self.git("read-tree", "--empty", index=index)
+            yield index

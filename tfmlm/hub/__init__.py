@@ -1,0 +1,29 @@
+"""The Hub: checkpoint folders in PyTorch's layout, model cards, pushes that lose nothing."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+_LAZY = {
+    "PushToHub": "tfmlm.hub.callback",
+    "load_optimizer_state": "tfmlm.hub.optimizer_state",
+    "push_folder": "tfmlm.hub.push",
+    "save_model": "tfmlm.hub.safetensors",
+}
+
+__all__ = ["PushToHub", "load_optimizer_state", "push_folder", "save_model"]
+
+if TYPE_CHECKING:
+    from tfmlm.hub.callback import PushToHub
+    from tfmlm.hub.optimizer_state import load_optimizer_state
+    from tfmlm.hub.push import push_folder
+    from tfmlm.hub.safetensors import save_model
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'tfmlm.hub' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_LAZY[name]), name)
+    globals()[name] = value
+    return value
