@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tfmlm.errors import UserError
 
 
-def require_masks(texts: Sequence[str], statuses: Sequence[Any], mask_token: str) -> None:
+def require_masks(texts: Sequence[str], statuses: Iterable[Any], mask_token: str) -> None:
     """Checks that every text could be filled.
 
     Raises:

@@ -20,12 +20,12 @@ class Candidates(NamedTuple):
     Attributes:
         score: float32 [N, K].
         token: int32 [N, K].
-        count: int32 [N], how many of the K count for each mask; None: all.
+        valid: int32 [N], how many of the K count for each mask; None: all.
     """
 
     score: tf.Tensor
     token: tf.Tensor
-    count: tf.Tensor | None
+    valid: tf.Tensor | None
 
 
 class FillMask(tf.Module):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +54,7 @@ def read_record(version_folder: Path) -> dict[str, Any]:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(
-            f"{version_folder} is no export of tfmlm: it holds no {path.relative_to(version_folder)}"
+            f"{version_folder} is no export of tfmlm: it holds no assets.extra/{RECORD}"
         ) from None
     except ValueError as error:
         raise UserError(f"{path} is broken ({error}); export again") from None
@@ -74,7 +76,7 @@ class LoadedFillMask:
         self._graph = tf.Graph()
         self._session = tf.compat.v1.Session(graph=self._graph)
         try:
-            with self._graph.as_default():
+            with self._graph.as_default(), _without_deprecation_notes():
                 meta = tf.compat.v1.saved_model.load(
                     self._session, [tf.saved_model.SERVING], str(version_folder)
                 )
@@ -190,6 +192,18 @@ class LoadedFillMask:
                 )
         arrays = [_array(inputs[name]) for name in sorted(definition.inputs)]
         return dict(zip(names, call(*arrays), strict=True))
+
+
+@contextlib.contextmanager
+def _without_deprecation_notes() -> Iterator[None]:
+    """Loading into a session is what TF Serving does; TensorFlow's note against it helps nobody."""
+    logger = logging.getLogger("tensorflow")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 ITEM_OUTPUTS = ("score", "token", "token_str", "sequence")

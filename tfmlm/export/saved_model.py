@@ -17,7 +17,7 @@ from tfmlm.export.lengths import choose_max_length
 from tfmlm.export.predictor import ModelPredictor, TokenTypes
 from tfmlm.export.reference import special_tokens
 from tfmlm.export.samples import sample_texts
-from tfmlm.export.servable_ops import oldest_release, operations
+from tfmlm.export.servable_ops import oldest_release, operations, strip_debug_names
 from tfmlm.export.settings import DEFAULT_MAX_TEXT_BYTES, DEFAULT_TOP_K, ExportSettings
 from tfmlm.export.signatures import build_signatures
 from tfmlm.export.validate import validate_export
@@ -151,7 +151,7 @@ def _settings(model: Any, tokenizer: Any, max_top_k: int | None, **given: Any) -
     if largest >= size:
         raise UserError(
             f"the tokenizer has the id {largest}, the model only {size} ids; "
-            "call model.resize_token_embeddings(len(tokenizer)) and train, or take its own tokenizer"
+            "take the model's own tokenizer, or call model.resize_token_embeddings and train"
         )
     pad = tokenizer.pad_token_id
     unknown = tokenizer.unk_token_id
@@ -198,6 +198,7 @@ def _save(fill: FillMask, folder: Path) -> list[str]:
 
     signatures = build_signatures(fill)
     tf.saved_model.save(fill, str(folder), signatures=signatures)
+    strip_debug_names(folder)
     return sorted(signatures)
 
 

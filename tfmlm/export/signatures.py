@@ -42,7 +42,7 @@ def build_signatures(fill: FillMask) -> dict[str, Any]:
 
     Without a tokenizer that is `fill_mask_ids` alone.
     """
-    calls = {"fill_mask_ids": fill.fill_ids}
+    calls: dict[str, Any] = {"fill_mask_ids": fill.fill_ids}
     if fill.tokenizer_graph is not None:
         calls = {
             "serving_default": fill.fill_text,

@@ -7,9 +7,10 @@ import tensorflow as tf
 from tfmlm.export.windows import spread
 
 #: A letter, a mark or a number at the end of a string: BERT continues a word after it. Punctuation
-#: and CJK ideographs are words of their own. `\C` is any byte, for a string cut inside a character.
+#: and CJK ideographs are words of their own. `\C` is any byte: a string may begin inside a
+#: character.
 _WORD_BEFORE = r"\C*[^\s\pZ\pC\pP\p{Han}!-/:-@\[-`{-~]"
-#: Anything but whitespace: byte-level BPE and SentencePiece mark a word start after whitespace only.
+#: Anything but whitespace: byte-level BPE and SentencePiece mark word starts after whitespace only.
 _NON_SPACE_BEFORE = r"\C*[^\s\pZ]"
 _LONGEST_CHARACTER = 4
 

@@ -112,7 +112,7 @@ def _check_tokenizer(
         expected = tokenizer(text)["input_ids"]
         if ids != expected:
             raise ExportValuesError(
-                f"the tokenizer in the graph gives {ids} for {text!r}, the fast tokenizer {expected}"
+                f"the tokenizer in the graph gives {ids} for {text!r}, expected {expected}"
             )
     return {"tokenized": len(texts)}
 

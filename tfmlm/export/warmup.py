@@ -1,6 +1,6 @@
 """Warm-up requests, which TF Serving runs before it takes the first real one.
 
-Format: https://www.tensorflow.org/tfx/serving/saved_model_warmup (a TFRecord file of PredictionLog).
+Format: a TFRecord file of PredictionLog, https://www.tensorflow.org/tfx/serving/saved_model_warmup
 """
 
 from __future__ import annotations

@@ -1,0 +1,79 @@
+"""What `tfmlm fill` can ask: exports, checkpoint folders, and servers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from tfmlm.errors import UserError
+
+
+class Filler(Protocol):
+    """Anything that fills masks in the shapes of transformers' fill-mask pipeline."""
+
+    def fill(
+        self, texts: Sequence[str], top_k: int | None, targets: Sequence[str] | None
+    ) -> list[Any]:
+        """For each text a list of items, or a list of lists if it has several masks."""
+
+
+def open_target(target: str) -> Filler:
+    """Finds out what a target is.
+
+    Raises:
+        UserError: it is none of those that `fill` knows.
+    """
+    scheme = urlsplit(target).scheme
+    if scheme in ("http", "https"):
+        from tfmlm.client import RestClient
+
+        return RestClient(target)
+    if scheme == "grpc":
+        parts = urlsplit(target)
+        name = parts.path.strip("/")
+        if not parts.netloc or not name or "/" in name:
+            raise UserError(f"target {target}: give grpc://host:port/NAME")
+        from tfmlm.client import GrpcClient
+
+        return GrpcClient(parts.netloc, name)
+    folder = Path(target)
+    if not folder.is_dir():
+        raise UserError(
+            f"no folder {target}; give an export folder, a checkpoint folder, "
+            "http://host:port/v1/models/NAME or grpc://host:port/NAME"
+        )
+    if not (folder / "config.json").exists():
+        from tfmlm.export import load
+
+        return load(folder)
+    return CheckpointTarget(target)
+
+
+class CheckpointTarget:
+    """A checkpoint folder without an export."""
+
+    def __init__(self, source: str) -> None:
+        from tfmlm.export.lengths import choose_max_length
+        from tfmlm.export.reference import CheckpointFiller, special_tokens
+        from tfmlm.models import load_model, load_tokenizer
+
+        model, tokenizer = load_model(source), load_tokenizer(source)
+        if not tokenizer.is_fast:
+            raise UserError(f"{source} has no fast tokenizer, which tfmlm fill needs")
+        prefix, suffix = special_tokens(tokenizer)
+        length = choose_max_length(model, tokenizer, None, len(prefix) + len(suffix))
+        self._filler = CheckpointFiller(model, tokenizer, length)
+
+    def fill(
+        self, texts: Sequence[str], top_k: int | None, targets: Sequence[str] | None
+    ) -> list[Any]:
+        """Fills the texts one by one."""
+        from tfmlm.export.answers import require_masks
+
+        answers = [self._filler.fill(text, top_k, targets) for text in texts]
+        require_masks(texts, [a.status for a in answers], self._filler.mask_token)
+        limit = top_k if targets is not None else None
+        masks = [[items[:limit] for items in a.items] for a in answers]
+        return [m[0] if len(m) == 1 else m for m in masks]

@@ -1,0 +1,90 @@
+"""`tfmlm export`: a checkpoint becomes a SavedModel that takes raw strings."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+HELP = "write a checkpoint as a SavedModel for TF Serving, with the tokenizer in the graph"
+EXAMPLE = """tfmlm export --model_name_or_path my_model --export_dir exports/my_model
+tfmlm export --model_name_or_path my_model --export_dir exports/my_model --top_k 10 --dtype bf16
+prints: exports/my_model/1"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's flags."""
+    parser.add_argument(
+        "--model_name_or_path", required=True, help="checkpoint folder, or a model's name"
+    )
+    parser.add_argument("--tokenizer_name", help="tokenizer, if it is not beside the model")
+    parser.add_argument(
+        "--export_dir", required=True, help="folder of the versions, as the server is given it"
+    )
+    parser.add_argument("--model_version", type=int, help="number of the version (default: next)")
+    parser.add_argument("--top_k", type=int, default=5, help="words for each mask (default: 5)")
+    parser.add_argument(
+        "--max_top_k", type=int, help="most words a request may ask for (default: the vocabulary)"
+    )
+    parser.add_argument(
+        "--max_length", type=int, help="tokens of a text's window (default: what the model takes)"
+    )
+    parser.add_argument(
+        "--max_text_bytes", type=int, default=65_536, help="longer texts are not read"
+    )
+    parser.add_argument(
+        "--dtype",
+        choices=("fp32", "float32", "bf16", "bfloat16"),
+        default="float32",
+        help="bf16: half the size, for processors with units for it (default: float32)",
+    )
+    parser.add_argument(
+        "--warmup_file", help="texts with masks, one a line, for the server's start"
+    )
+    parser.add_argument("--json", action="store_true", help="print the export's record as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exports and prints the version folder."""
+    texts = _lines(args.warmup_file) if args.warmup_file else None
+    from tfmlm.export import export_saved_model
+    from tfmlm.export.loader import read_record
+
+    path = export_saved_model(
+        args.model_name_or_path,
+        args.tokenizer_name,
+        args.export_dir,
+        top_k=args.top_k,
+        max_length=args.max_length,
+        version=args.model_version,
+        warmup_texts=texts,
+        max_text_bytes=args.max_text_bytes,
+        max_top_k=args.max_top_k,
+        dtype=args.dtype,
+        progress=lambda message: print(f"{message} …", file=sys.stderr, flush=True),
+    )
+    record = read_record(Path(path))
+    if args.json:
+        print(json.dumps({"path": path, **record}, indent=2, ensure_ascii=False))
+        return 0
+    test = record["self_test"]
+    if not record["tokenizer"]["in_graph"]:
+        print(
+            f"only fill_mask_ids was exported: {record['tokenizer']['refused']}",
+            file=sys.stderr,
+        )
+    agreement, difference = test["top1_agreement"], test["largest_score_difference"]
+    print(
+        f"{test['masks']} masks in {test['texts']} texts: the best word is the checkpoint's in "
+        f"{agreement:.1%}, probabilities differ by at most {difference:.1g}",
+        file=sys.stderr,
+    )
+    print(path)
+    return 0
+
+
+def _lines(path: str) -> list[str]:
+    from tfmlm.cli._texts import read_lines
+
+    return read_lines(path)

@@ -1,0 +1,84 @@
+"""`tfmlm fill`: fills the masks of texts with an export, a checkpoint, or a server."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from tfmlm.errors import UserError
+
+HELP = "fill the masks of texts with an export, a checkpoint folder, or a running server"
+EXAMPLE = """tfmlm fill exports/my_model "Paris is the [MASK] of France."
+tfmlm fill my_model "Paris is the [MASK] of France." --targets capital,city --json
+tfmlm fill http://localhost:8501/v1/models/my_model --file texts.txt --plot words.png"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's flags."""
+    parser.add_argument(
+        "target",
+        help="export folder, checkpoint folder, http://host:port/v1/models/NAME, "
+        "or grpc://host:port/NAME",
+    )
+    parser.add_argument("texts", nargs="*", metavar="TEXT", help="texts with mask tokens")
+    parser.add_argument("--file", help="texts, one a line, besides those given")
+    parser.add_argument("--top_k", type=int, help="words for each mask (default: the target's)")
+    parser.add_argument(
+        "--targets", help="score these words alone, separated by commas", metavar="WORD,WORD"
+    )
+    parser.add_argument("--plot", metavar="FILE.png", help="draw the words' probabilities")
+    parser.add_argument("--json", action="store_true", help="print the pipeline's lists as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Fills, prints, and draws."""
+    from tfmlm.cli._fill_targets import open_target
+
+    texts = list(args.texts)
+    if args.file:
+        from tfmlm.cli._texts import read_lines
+
+        texts += read_lines(args.file)
+    if not texts:
+        raise UserError("no text; give texts with a mask token, or --file")
+    if args.top_k is not None and args.top_k < 1:
+        raise UserError(f"--top_k is {args.top_k}; it must be at least 1")
+    words = [w for w in args.targets.split(",") if w.strip()] if args.targets is not None else None
+    if words is not None and not words:
+        raise UserError("--targets is empty; give words separated by commas")
+    if args.plot:
+        _check_plot(args.plot)
+    filler = open_target(args.target)
+    items = filler.fill(texts, args.top_k, words)
+    masks = [item if _has_several_masks(item) else [item] for item in items]
+    if args.plot:
+        from tfmlm.cli._fill_output import plot
+
+        plot(texts, masks, args.plot)
+        print(args.plot, file=sys.stderr)
+    if args.json:
+        answers: list[Any] = [
+            {"text": text, "masks": row} for text, row in zip(texts, masks, strict=True)
+        ]
+        print(json.dumps(answers, indent=2, ensure_ascii=False))
+        return 0
+    from tfmlm.cli._fill_output import print_tables
+
+    print_tables(texts, masks)
+    return 0
+
+
+def _has_several_masks(item: list[Any]) -> bool:
+    return bool(item) and isinstance(item[0], list)
+
+
+def _check_plot(path: str) -> None:
+    from pathlib import Path
+
+    file = Path(path)
+    if file.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise UserError(f"--plot {path}: give a file name that ends in .png, .svg or .pdf")
+    if not file.resolve().parent.is_dir():
+        raise UserError(f"--plot {path}: there is no folder {file.parent}")
