@@ -1,0 +1,47 @@
+"""Clients of TensorFlow Serving for exports of tfmlm; they import no TensorFlow.
+
+```python
+from tfmlm.client import GrpcClient, RestClient
+
+with RestClient("http://localhost:8501/v1/models/mlm") as client:
+    for fill in client.fill("Paris is the [MASK] of France.", top_k=3):
+        print(fill.token_str, fill.score)
+```
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from tfmlm.client.errors import ServingError
+from tfmlm.client.results import Answer, Fill
+from tfmlm.client.settings import Retries, Tls
+
+if TYPE_CHECKING:
+    from tfmlm.client.address import connect
+    from tfmlm.client.grpc import GrpcClient
+    from tfmlm.client.rest import RestClient
+
+__all__ = [
+    "Answer",
+    "Fill",
+    "GrpcClient",
+    "RestClient",
+    "Retries",
+    "ServingError",
+    "Tls",
+    "connect",
+]
+
+_LAZY = {
+    "RestClient": "tfmlm.client.rest",
+    "GrpcClient": "tfmlm.client.grpc",
+    "connect": "tfmlm.client.address",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_LAZY[name]), name)

@@ -1,0 +1,161 @@
+"""PredictionService and ModelService over gRPC."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import grpc
+from tensorflow_serving.apis import (
+    get_model_status_pb2,
+    model_management_pb2,
+    model_service_pb2_grpc,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+)
+
+from tfmlm.serve.manager import ModelManager
+from tfmlm.serve.predict import (
+    ModelSpec,
+    Predictor,
+    arrays_of_request,
+    find_signature,
+    make_plan,
+)
+from tfmlm.serve.service import metadata_response, status_response
+from tfmlm.serve.status import StatusError, invalid_argument
+from tfmlm.serve.tensors import fill_proto
+
+_CODES = {code.name: code for code in grpc.StatusCode}
+
+
+class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
+    """Predict and GetModelMetadata; the other calls are refused as UNIMPLEMENTED."""
+
+    def __init__(self, predictor: Predictor, as_content: bool = False) -> None:
+        self._predictor = predictor
+        self._as_content = as_content
+
+    async def Predict(self, request: Any, context: Any) -> Any:  # noqa: N802
+        started = time.monotonic()
+        limit = self._predictor.timeout
+        remaining = context.time_remaining()
+        deadline = started + (limit if remaining is None else min(limit, remaining))
+        metrics, name = self._predictor.metrics, request.model_spec.name
+        try:
+            response = await self._predict(request, deadline)
+        except StatusError as error:
+            metrics.request_count.increment(self._known(name), error.code)
+            await _abort(context, error)
+        metrics.request_count.increment(name, "OK")
+        elapsed = (time.monotonic() - started) * 1e6
+        metrics.request_latency.observe(elapsed, name, "Predict", "GRPC")
+        return response
+
+    async def _predict(self, request: Any, deadline: float) -> Any:
+        predictor = self._predictor
+        with predictor.admitted():
+            spec = spec_of_request(request)
+            with predictor.servable(spec) as servable:
+                name, signature = find_signature(servable, spec.signature)
+                arrays = arrays_of_request(signature, request.inputs)
+                plan = make_plan(signature, arrays, request.output_filter)
+                outputs = await predictor.run(servable, plan, deadline)
+                response = predict_pb2.PredictResponse()
+                response.model_spec.name = servable.name
+                response.model_spec.version.value = servable.version
+                response.model_spec.signature_name = name
+                for alias, dtype, array in zip(plan.aliases, plan.dtypes, outputs, strict=True):
+                    fill_proto(response.outputs[alias], array, dtype, self._as_content)
+                return response
+
+    async def GetModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802
+        try:
+            spec = spec_of_request(request)
+            if not request.metadata_field:
+                raise invalid_argument(
+                    "GetModelMetadataRequest must specify at least one metadata_field"
+                )
+            for wanted in request.metadata_field:
+                if wanted != "signature_def":
+                    raise invalid_argument(f"Metadata field {wanted} is not supported")
+            with self._predictor.servable(spec) as servable:
+                return metadata_response(servable)
+        except StatusError as error:
+            return await _abort(context, error)
+
+    async def Classify(self, request: Any, context: Any) -> Any:  # noqa: N802
+        await self._refuse("Classify", request.model_spec.name, context)
+
+    async def Regress(self, request: Any, context: Any) -> Any:  # noqa: N802
+        await self._refuse("Regress", request.model_spec.name, context)
+
+    async def MultiInference(self, request: Any, context: Any) -> Any:  # noqa: N802
+        await self._refuse("MultiInference", "", context)
+
+    async def _refuse(self, call: str, name: str, context: Any) -> None:
+        self._predictor.metrics.request_count.increment(self._known(name), "UNIMPLEMENTED")
+        await _abort(context, unimplemented(call))
+
+    def _known(self, name: str) -> str:
+        """Names that clients invent do not become label values."""
+        return name if name in self._predictor.manager.model_names() else ""
+
+
+class ModelService(model_service_pb2_grpc.ModelServiceServicer):
+    """GetModelStatus and HandleReloadConfigRequest."""
+
+    def __init__(self, manager: ModelManager, predictor: Predictor) -> None:
+        self._manager = manager
+        self._predictor = predictor
+
+    async def GetModelStatus(self, request: Any, context: Any) -> Any:  # noqa: N802
+        try:
+            if not request.HasField("model_spec"):
+                raise invalid_argument("Missing ModelSpec")
+            spec = request.model_spec
+            version = spec.version.value if spec.HasField("version") else None
+            return status_response(
+                self._manager, spec.name, version, get_model_status_pb2.GetModelStatusResponse()
+            )
+        except StatusError as error:
+            return await _abort(context, error)
+
+    async def HandleReloadConfigRequest(self, request: Any, context: Any) -> Any:  # noqa: N802
+        import asyncio
+
+        response = model_management_pb2.ReloadConfigResponse()
+        try:
+            if request.config.WhichOneof("config") != "model_config_list":
+                raise invalid_argument(
+                    "ServerModelConfig type not supported by HandleReloadConfigRequest. "
+                    "Only ModelConfigList is currently supported"
+                )
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(None, self._manager.configure, request.config)
+        except StatusError as error:
+            return await _abort(context, error)
+        return response
+
+
+def spec_of_request(request: Any) -> ModelSpec:
+    """The ModelSpec of a request message."""
+    if not request.HasField("model_spec"):
+        raise invalid_argument("Missing ModelSpec")
+    spec = request.model_spec
+    choice = spec.WhichOneof("version_choice")
+    return ModelSpec(
+        name=spec.name,
+        version=spec.version.value if choice == "version" else None,
+        label=spec.version_label if choice == "version_label" else None,
+        signature=spec.signature_name,
+    )
+
+
+def unimplemented(call: str) -> StatusError:
+    """The refusal of a call that a masked language model has no signature for."""
+    return StatusError("UNIMPLEMENTED", f"{call} is not implemented by this server; use Predict")
+
+
+async def _abort(context: Any, error: StatusError) -> None:
+    await context.abort(_CODES[error.code], error.message)

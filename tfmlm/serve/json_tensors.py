@@ -1,0 +1,304 @@
+"""REST's JSON to and from tensors, after `tensorflow_serving/util/json_tensor.cc`."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from typing import Any
+
+import numpy as np
+
+from tfmlm.serve.json_text import debug_text, parse_json, type_word
+from tfmlm.serve.status import StatusError, invalid_argument
+from tfmlm.serve.tensors import numpy_type, type_name
+
+_INT_RANGES = {
+    **dict.fromkeys((3, 4, 5, 6), (-(1 << 31), (1 << 31) - 1)),  # int32, uint8, int16, int8
+    9: (-(1 << 63), (1 << 63) - 1),
+    22: (0, (1 << 32) - 1),
+    23: (0, (1 << 64) - 1),
+}
+_FLOATS = (1, 2)
+_STRING, _BOOL = 7, 10
+
+
+def read_body(body: bytes) -> tuple[dict[str, Any], str]:
+    """The JSON object of a request and its `signature_name` ("" if there is none).
+
+    Raises:
+        StatusError: INVALID_ARGUMENT.
+    """
+    document = parse_json(body)
+    if not isinstance(document, dict):
+        raise invalid_argument(f"JSON Value: {debug_text(document)} Is not object")
+    name = document.get("signature_name", "")
+    if not isinstance(name, str):
+        raise invalid_argument(
+            f"JSON Value: {debug_text(document)} not formatted correctly. 'signature_name' key "
+            "must be a string value."
+        )
+    return document, name
+
+
+def read_inputs(document: dict[str, Any], infos: Any) -> tuple[dict[str, np.ndarray], bool]:
+    """The inputs of a request.
+
+    Args:
+        infos: TensorInfo by input name, of the signature.
+
+    Returns:
+        Arrays by input name, and whether the request is in row format.
+
+    Raises:
+        StatusError: INVALID_ARGUMENT.
+    """
+    if "instances" in document and "inputs" in document:
+        raise _format_error(
+            document,
+            "Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist ",
+        )
+    if "instances" in document:
+        instances = document["instances"]
+        if not isinstance(instances, list):
+            raise _format_error(document, "Expecting 'instances' to be an list/array")
+        if not instances:
+            raise _format_error(document, "No values in 'instances' array")
+        return _read_rows(instances, infos), True
+    if "inputs" in document:
+        return _read_columns(document["inputs"], infos), False
+    raise invalid_argument("Missing 'inputs' or 'instances' key")
+
+
+def _read_columns(value: Any, infos: Any) -> dict[str, np.ndarray]:
+    if not isinstance(value, dict) or _is_base64(value):
+        if len(infos) > 1:
+            raise invalid_argument(
+                "inputs is a plain value/list, but expecting an object as multiple input tensors "
+                "required as per tensorinfo_map"
+            )
+        name = next(iter(infos))
+        return {name: _array(value, infos[name].dtype)}
+    arrays = {}
+    for name in infos:
+        if name not in value:
+            raise invalid_argument(f"Missing named input: {name} in 'inputs' object.")
+        arrays[name] = _array(value[name], infos[name].dtype)
+    return arrays
+
+
+def _read_rows(instances: list[Any], infos: Any) -> dict[str, np.ndarray]:
+    first = instances[0]
+    if not isinstance(first, dict) and len(infos) > 1:
+        raise invalid_argument(
+            "instances is a plain list, but expecting list of objects as multiple input tensors "
+            "required as per tensorinfo_map"
+        )
+    objects = isinstance(first, dict) and not _is_base64(first)
+    only = next(iter(infos))
+    columns: dict[str, list[np.ndarray]] = {}
+    for number, element in enumerate(instances):
+        is_object = isinstance(element, dict) and not _is_base64(element)
+        if objects and not is_object:
+            raise invalid_argument(f"Expecting object but got list at item {number} of input list")
+        if is_object and not objects:
+            raise invalid_argument(
+                f"Expecting value/list but got object at item {number} of input list"
+            )
+        where = f"Failed to process element: {number} "
+        for name, value in element.items() if objects else [(only, element)]:
+            key = f"key: {name} " if objects else ""
+            try:
+                if name not in infos:
+                    raise invalid_argument(f"JSON object: does not have named input: {name}")
+                _add_row(columns.setdefault(name, []), _array(value, infos[name].dtype))
+            except StatusError as error:
+                raise invalid_argument(f"{where}{key}of 'instances' list. Error: {error}") from None
+        if objects and set(element) != set(infos):
+            raise invalid_argument(
+                f"{where}of 'instances' list. JSON object: {debug_text(element)} keys must be "
+                f"equal to: {','.join(sorted(infos))}"
+            )
+    return {name: np.stack(rows) for name, rows in columns.items()}
+
+
+def _add_row(rows: list[np.ndarray], row: np.ndarray) -> None:
+    if rows and rows[0].size != row.size:
+        raise invalid_argument(f"Expecting tensor size: {rows[0].size} but got: {row.size}")
+    if rows and rows[0].shape != row.shape:
+        shapes = [",".join(map(str, r.shape)) for r in (rows[0], row)]
+        raise invalid_argument(f"Expecting shape [{shapes[0]}] but got: [{shapes[1]}]")
+    rows.append(row)
+
+
+def _array(value: Any, dtype: int) -> np.ndarray:
+    shape: list[int] = []
+    probe = value
+    while isinstance(probe, list):
+        shape.append(len(probe))
+        if not probe:
+            break
+        probe = probe[0]
+    flat: list[Any] = []
+    _flatten(value, 0, shape, dtype, flat)
+    array = np.empty(len(flat), numpy_type(dtype))
+    if dtype in (4, 5, 6):
+        array[:] = np.asarray(flat, np.int64).astype(array.dtype)  # wraps, as a cast in C++
+    elif flat:
+        array[:] = flat
+    return array.reshape(shape)
+
+
+def _flatten(value: Any, level: int, shape: list[int], dtype: int, flat: list[Any]) -> None:
+    if not isinstance(value, list):
+        if level != len(shape):
+            raise invalid_argument(
+                f"JSON Value: {debug_text(value)} found at incorrect level: {level + 1} in the "
+                f"JSON DOM. Expected at level: {len(shape)}"
+            )
+        flat.append(_scalar(value, dtype))
+        return
+    if level >= len(shape):
+        raise invalid_argument(
+            f"Encountered list at unexpected level: {level} expected < {len(shape)}"
+        )
+    if len(value) != shape[level]:
+        raise invalid_argument(
+            f"Encountered list at unexpected size: {len(value)} at level: {level} "
+            f"expected size: {shape[level]}"
+        )
+    if dtype == _STRING and level + 1 == len(shape) and all(type(v) is str for v in value):
+        flat.extend(v.encode("utf-8") for v in value)  # by far the most frequent case
+        return
+    for element in value:
+        _flatten(element, level + 1, shape, dtype, flat)
+
+
+def _scalar(value: Any, dtype: int) -> Any:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if dtype == _STRING:
+        if isinstance(value, str):
+            return value.encode("utf-8")
+        if isinstance(value, dict):
+            return _decode_base64(value)
+    elif dtype in _FLOATS and number:
+        return _as_float(value)
+    elif dtype == _BOOL and isinstance(value, bool):
+        return value
+    elif dtype in _INT_RANGES and number and isinstance(value, int):
+        low, high = _INT_RANGES[dtype]
+        if low <= value <= high:
+            return value
+    elif dtype not in (*_FLOATS, *_INT_RANGES, _BOOL):
+        raise StatusError(
+            "UNIMPLEMENTED",
+            f"Conversion of JSON Value: {debug_text(value)} to type: {type_name(dtype)}",
+        )
+    raise invalid_argument(
+        f"JSON Value: {debug_text(value)} Type: {type_word(value)} is not of expected type: "
+        f"{type_name(dtype)}"
+    )
+
+
+def _as_float(value: int | float) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf") if value > 0 else float("-inf")
+
+
+def _is_base64(value: Any) -> bool:
+    return isinstance(value, dict) and len(value) == 1 and isinstance(value.get("b64"), str)
+
+
+def _decode_base64(value: dict[str, Any]) -> bytes:
+    if not _is_base64(value):
+        raise invalid_argument(
+            f"JSON Value: {debug_text(value)} not formatted correctly for base64 data"
+        )
+    text = re.sub(r"\s", "", value["b64"])
+    text = text.rstrip("=") + "=" * (-len(text.rstrip("=")) % 4)
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise invalid_argument("Unable to base64 decode") from None
+
+
+def _format_error(document: Any, what: str) -> StatusError:
+    return invalid_argument(f"JSON Value: {debug_text(document)} {what}")
+
+
+def write_outputs(outputs: dict[str, np.ndarray], by_rows: bool) -> bytes:
+    """The body of an answer: `predictions` in row format, `outputs` in column format.
+
+    A single output goes without its name. Names that end in `_bytes` are written in base64.
+
+    Raises:
+        StatusError: outputs of a row format have no or different first dimensions.
+    """
+    if not outputs:
+        raise invalid_argument("Cannot convert empty tensor map to JSON")
+    if by_rows:
+        rows = -1
+        for name, array in outputs.items():
+            if not array.ndim:
+                raise invalid_argument(f"Tensor name: {name} has no shape information ")
+            if rows not in (-1, array.shape[0]):
+                raise invalid_argument(
+                    f"Tensor name: {name} has inconsistent batch size: {array.shape[0]} "
+                    f"expecting: {rows}"
+                )
+            rows = array.shape[0]
+    columns = {name: _values(name, array) for name, array in outputs.items()}
+    answer: dict[str, Any]
+    if len(columns) == 1:
+        answer = {"predictions" if by_rows else "outputs": next(iter(columns.values()))}
+    elif by_rows:
+        names = list(columns)
+        answer = {
+            "predictions": [
+                dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)
+            ]
+        }
+    else:
+        answer = {"outputs": columns}
+    return json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+
+
+def _values(name: str, array: np.ndarray) -> Any:
+    kind = array.dtype.kind
+    flat = array.ravel().tolist()
+    if kind == "f":
+        flat = _decimals(flat, array.dtype)
+    elif kind in "OSU":
+        raw = [value if isinstance(value, bytes) else str(value).encode() for value in flat]
+        if name.endswith("_bytes"):
+            flat = [{"b64": base64.b64encode(value).decode("ascii")} for value in raw]
+        else:
+            flat = [value.decode("utf-8", "replace") for value in raw]
+    elif kind not in "iub":
+        raise invalid_argument(f"Failed to write JSON value for tensor type: {array.dtype}")
+    return _nest(flat, array.shape)
+
+
+def _decimals(values: list[float], dtype: Any) -> list[float]:
+    """Floats that print as TensorFlow Serving prints them: six digits if those give the value back,
+    else as many as always do (WriteDecimal in `json_tensor.cc`)."""
+    short = [float(f"{value:.6g}") for value in values]
+    digits = 9 if dtype == np.float32 else 17
+    with np.errstate(all="ignore"):
+        same = np.array(short, dtype) == np.array(values, dtype)
+    return [
+        s if ok or s != s else float(f"{value:.{digits}g}")
+        for s, ok, value in zip(short, same.tolist(), values, strict=True)
+    ]
+
+
+def _nest(flat: list[Any], shape: tuple[int, ...]) -> Any:
+    if not shape:
+        return flat[0]
+    if len(shape) == 1:
+        return flat
+    step = len(flat) // shape[0] if shape[0] else 0
+    return [_nest(flat[i * step : (i + 1) * step], shape[1:]) for i in range(shape[0])]
