@@ -14,8 +14,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlm.errors import UnsupportedTokenizerError
-from tfmlm.tokenizer_graph import probe
+from tfmlm.tokenizer_graph.edit import alternate
 from tfmlm.tokenizer_graph.matching import LiteralMatcher
+from tfmlm.tokenizer_graph.regex import rust_class
 from tfmlm.tokenizer_graph.registry import ADDED, BuildContext
 from tfmlm.tokenizer_graph.spec import AddedToken
 from tfmlm.tokenizer_graph.tables import MAX_ADDED_TOKENS, FlagTable, constant
@@ -90,8 +91,8 @@ class AddedTokenPass(tf.Module):
         # The new text: what lies between the tokens, and the tokens, taken from behind the text.
         count = tf.size(starts, tf.int64)
         token_index = size + tf.range(count)
-        range_starts = tf.concat([tf.zeros([1], tf.int64), _alternate(token_index, ends)], 0)
-        range_ends = tf.concat([_alternate(starts, token_index + 1), size[tf.newaxis]], 0)
+        range_starts = tf.concat([tf.zeros([1], tf.int64), alternate(token_index, ends)], 0)
+        range_ends = tf.concat([alternate(starts, token_index + 1), size[tf.newaxis]], 0)
         index = tf.raw_ops.RaggedRange(
             starts=range_starts, limits=range_ends, deltas=tf.ones_like(range_starts)
         ).rt_dense_values
@@ -148,16 +149,5 @@ def build_passes(context: BuildContext) -> tuple[AddedTokenPass | None, AddedTok
     )
 
 
-def rust_class(expression: str) -> np.ndarray:
-    r"""The code points that a character class of the Rust library matches, such as `\w`."""
-    replace = {"type": "Replace", "pattern": {"Regex": expression}, "content": ""}
-    return np.fromiter(probe.changes([replace]), np.int64)
-
-
 def _flag_vector(flags: list[bool]) -> tf.Tensor | None:
     return constant(np.array(flags)) if any(flags) else None
-
-
-def _alternate(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
-    """[a0, b0, a1, b1, ...]"""
-    return tf.reshape(tf.stack([first, second], 1), [-1])

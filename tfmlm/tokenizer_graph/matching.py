@@ -47,14 +47,25 @@ class LiteralMatcher(tf.Module):
         """bool [n]: where the first code point of some literal stands."""
         return self.first(stream)
 
-    def __call__(self, stream: tf.Tensor, candidates: tf.Tensor) -> Matches:
-        """All matches in `stream` (int32 [n]), which ends with a barrier."""
+    def __call__(
+        self, stream: tf.Tensor, candidates: tf.Tensor, edges: tf.Tensor | None = None
+    ) -> Matches:
+        """All matches in `stream` (int32 [n]), which ends with a barrier.
+
+        Args:
+            edges: bool [n], where a word starts that no match may reach into from before.
+        """
         places = tf.where(candidates)[:, 0]
         length, literal = self._match(stream, places)
         found = tf.where(length > 0)[:, 0]
         starts = tf.gather(places, found)
         ends = starts + tf.gather(length, found)
         literals = tf.gather(literal, found)
+        if edges is not None:
+            count = tf.cumsum(tf.cast(edges, tf.int32))
+            whole = tf.equal(tf.gather(count, starts), tf.gather(count, ends - 1))
+            starts, ends = tf.boolean_mask(starts, whole), tf.boolean_mask(ends, whole)
+            literals = tf.boolean_mask(literals, whole)
         if self._may_overlap:
             kept = first_come(starts, ends)
             starts, ends = tf.gather(starts, kept), tf.gather(ends, kept)
@@ -92,7 +103,7 @@ class _MatrixMatch(tf.Module):
 
 
 class _TrieMatch(tf.Module):
-    """Walks a trie from all candidates at once; its edges are sorted keys node << 21 | code point."""
+    """Walks a trie from all candidates at once; edges are sorted keys `node << 21 | c`."""
 
     def __init__(self, literals: Sequence[Sequence[int]]) -> None:
         super().__init__()

@@ -77,10 +77,10 @@ def changes(components: list[Mapping[str, Any]]) -> Changes:
     Only meaningful for normalizers that look at one code point at a time; the caller vouches.
     """
     key = json.dumps(["changes", components], sort_keys=True)
-    stored = _load(key)
+    stored = load_arrays(key)
     if stored is None:
         stored = _encode_changes(_probe_changes(normalizer(components)))
-        _store(key, stored)
+        store_arrays(key, stored)
     return _decode_changes(stored)
 
 
@@ -99,11 +99,11 @@ def classes(
         uint8 [0x110000]; surrogates are 0.
     """
     key = json.dumps(["classes", component, version], sort_keys=True)
-    stored = _load(key)
+    stored = load_arrays(key)
     if stored is None:
         split = pre_tokenizer(component)
         result = np.zeros(MAX_CODEPOINT + 1, np.uint8)
-        for page in _pages():
+        for page in pages():
             text = "".join("a" + chr(c) for c in page) + "a"
             words = split(text)
             if len(words) == 1 and words[0][0] == text:
@@ -112,11 +112,12 @@ def classes(
             for c in page:
                 result[c] = classify([w for w, _ in split(f"a{chr(c)}a")], chr(c))
         stored = {"classes": result}
-        _store(key, stored)
+        store_arrays(key, stored)
     return stored["classes"]
 
 
-def _pages() -> Iterator[range]:
+def pages() -> Iterator[range]:
+    """All code points but surrogates, 256 at a time."""
     for start in range(0, MAX_CODEPOINT + 1, 256):
         if not 0xD800 <= start < 0xE000:
             yield range(start, start + 256)
@@ -124,7 +125,7 @@ def _pages() -> Iterator[range]:
 
 def _probe_changes(normalize: Callable[[str], str]) -> Changes:
     found: Changes = {}
-    for page in _pages():
+    for page in pages():
         # "a" + c for all: if the whole comes back unchanged, no code point of the page changes
         text = "".join("a" + chr(c) for c in page)
         if normalize(text) == text:
@@ -161,7 +162,8 @@ def _path(key: str) -> Path:
     return cache_folder() / f"{name}.npz"
 
 
-def _load(key: str) -> dict[str, np.ndarray] | None:
+def load_arrays(key: str) -> dict[str, np.ndarray] | None:
+    """What was stored under `key` with this version of `tokenizers`, if it is whole."""
     try:
         with np.load(_path(key)) as stored:
             return {name: stored[name] for name in stored.files}
@@ -169,7 +171,8 @@ def _load(key: str) -> dict[str, np.ndarray] | None:
         return None  # not there, or not whole: probe again
 
 
-def _store(key: str, arrays: Mapping[str, np.ndarray]) -> None:
+def store_arrays(key: str, arrays: Mapping[str, np.ndarray]) -> None:
+    """Keeps `arrays` under `key`, atomically; does nothing in a folder that cannot be written."""
     try:
         with atomic_write(_path(key)) as temporary:
             np.savez_compressed(temporary, **arrays)  # type: ignore[arg-type]

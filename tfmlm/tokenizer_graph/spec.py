@@ -263,6 +263,10 @@ class MetaspacePreTokenizer(Component):
 class CharDelimiterSplit(Component):
     delimiter: str
 
+    def check(self, path: str) -> None:
+        if len(self.delimiter) != 1:
+            raise UnsupportedTokenizerError(f"{path}.delimiter", repr(self.delimiter), "one char")
+
 
 @component("pre_tokenizer", "Split")
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from tfmlm.tokenizer_graph import probe
 from tfmlm.tokenizer_graph.registry import GAP
 from tfmlm.tokenizer_graph.tables import ValueTable
 
-WORD, REMOVED, ISOLATED, APART = 0, 1, 2, 3
+WORD, REMOVED, ISOLATED = 0, 1, 2
 
 
 def probe_classes(component: Mapping[str, Any]) -> np.ndarray:
@@ -33,20 +33,33 @@ def _classify(words: list[str], c: str) -> int:
     raise AssertionError(f"U+{ord(c):04X} is split as {words}")
 
 
+def members(classes: np.ndarray, wanted: int) -> np.ndarray:
+    """The code points of one class."""
+    return np.flatnonzero(classes == wanted)
+
+
 class IsolateOrRemove(tf.Module):
     """Removes code points of one class and makes each of another a word of its own.
 
     Args:
         classes: `WORD`, `REMOVED` or `ISOLATED` for each code point.
+        contiguous: code points of class `ISOLATED` side by side stay together.
     """
 
-    def __init__(self, classes: np.ndarray) -> None:
+    def __init__(self, classes: np.ndarray, contiguous: bool = False) -> None:
         super().__init__()
         self._classes = ValueTable(classes.astype(np.int32))
+        self._contiguous = contiguous
+        self._removes = bool((classes == REMOVED).any())
 
     def __call__(self, stream: tf.Tensor, starts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         classes = self._classes(stream)
         isolated = tf.equal(classes, ISOLATED)
-        after = tf.concat([[False], isolated[:-1]], 0)[: tf.size(stream)]
-        starts = tf.logical_or(starts, tf.logical_or(isolated, after))
-        return tf.where(tf.equal(classes, REMOVED), GAP, stream), starts
+        before = tf.concat([[False], isolated[:-1]], 0)[: tf.size(stream)]
+        if self._contiguous:
+            split = tf.not_equal(isolated, before)
+        else:
+            split = tf.logical_or(isolated, before)
+        if self._removes:
+            stream = tf.where(tf.equal(classes, REMOVED), GAP, stream)
+        return stream, tf.logical_or(starts, split)

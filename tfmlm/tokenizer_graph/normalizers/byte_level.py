@@ -1,0 +1,25 @@
+"""ByteLevel as a normalizer: UTF-8 bytes as the characters of GPT-2's byte alphabet."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from tfmlm.tokenizer_graph.byte_alphabet import ByteAlphabet
+from tfmlm.tokenizer_graph.registry import BuildContext
+from tfmlm.tokenizer_graph.spec import ByteLevelNormalizer
+
+
+class ByteLevel(tf.Module):
+    """Every code point becomes one to four byte characters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._alphabet = ByteAlphabet()
+
+    def __call__(self, stream: tf.Tensor) -> tf.Tensor:
+        return self._alphabet(stream)
+
+
+def build(spec: ByteLevelNormalizer, context: BuildContext) -> tf.Module:
+    """Compiles ByteLevel."""
+    return ByteLevel()

@@ -1,0 +1,84 @@
+"""Normalizers that treat each code point by itself, in one table; also around a decomposition.
+
+A run of such normalizers is probed as a whole. One NFD or NFKD may stand in the run: it only
+reorders marks, so where all marks are dropped afterwards, the run is still context-free. Texts
+with a mark that would stay (a few exist even under StripAccents) take the exact way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from tfmlm.tokenizer_graph import probe
+from tfmlm.tokenizer_graph import spec as specs
+from tfmlm.tokenizer_graph.normalizers.unicode_data import decomposition, unicode_data
+from tfmlm.tokenizer_graph.normalizers.unicode_forms import Reorder
+from tfmlm.tokenizer_graph.tables import FlagTable, MapTable
+
+CONTEXT_FREE = (specs.Nmt, specs.Lowercase, specs.StripAccents)
+
+
+def is_context_free(spec: specs.Component) -> bool:
+    """Whether the component looks at one code point at a time."""
+    if isinstance(spec, specs.BertNormalizer):
+        return not spec.strips_accents
+    if isinstance(spec, specs.ReplaceNormalizer):
+        return not spec.pattern.regex and len(spec.pattern.text) == 1
+    return isinstance(spec, CONTEXT_FREE)
+
+
+class ContextFree(tf.Module):
+    """A run of normalizers as one table.
+
+    Args:
+        before: JSON of context-free normalizers.
+        form: "NFD" or "NFKD", or `None`.
+        after: JSON of context-free normalizers.
+    """
+
+    def __init__(
+        self,
+        before: Sequence[dict[str, Any]],
+        form: str | None = None,
+        after: Sequence[dict[str, Any]] = (),
+    ) -> None:
+        super().__init__()
+        whole = [*before, *([{"type": form}] if form else []), *after]
+        self._table = MapTable(probe.changes(whole))
+        self._staying = None
+        if form is None:
+            return
+        dropped = _dropped(after)
+        staying = {mark for mark in unicode_data().ranks if mark not in dropped}
+        if not staying:
+            return
+        first = probe.changes(list(before)) if before else {}
+        parts = decomposition(form)
+        holders = set()
+        for c in {*first, *parts, *staying}:
+            spelled = [d for b in first.get(c, (c,)) for d in parts.get(b, (b,))]
+            if any(d in staying for d in spelled):
+                holders.add(c)
+        self._staying = FlagTable(holders)
+        self._before = MapTable(first)
+        self._decompose = MapTable(parts)
+        self._reorder = Reorder()
+        self._after = MapTable(probe.changes(list(after)) if after else {})
+
+    def __call__(self, stream: tf.Tensor) -> tf.Tensor:
+        if self._staying is None:
+            return self._table(stream)
+        return tf.cond(
+            tf.reduce_any(self._staying(stream)),
+            lambda: self._after(self._reorder(self._decompose(self._before(stream)))),
+            lambda: self._table(stream),
+        )
+
+
+def _dropped(components: Sequence[dict[str, Any]]) -> set[int]:
+    if not components:
+        return set()
+    return {c for c, target in probe.changes(list(components)).items() if not target}

@@ -1,0 +1,14 @@
+"""Nmt, one code point at a time."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from tfmlm.tokenizer_graph.normalizers.context_free import ContextFree
+from tfmlm.tokenizer_graph.registry import BuildContext
+from tfmlm.tokenizer_graph.spec import Nmt
+
+
+def build(spec: Nmt, context: BuildContext) -> tf.Module:
+    """Compiles Nmt."""
+    return ContextFree([spec.to_json()])

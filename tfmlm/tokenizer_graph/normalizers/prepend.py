@@ -1,0 +1,30 @@
+"""Prepend: a fixed text before every segment."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from tfmlm.tokenizer_graph.edit import splice
+from tfmlm.tokenizer_graph.registry import GAP, ROW, BuildContext
+from tfmlm.tokenizer_graph.spec import Prepend
+from tfmlm.tokenizer_graph.tables import constant
+
+
+class PrependText(tf.Module):
+    """Puts a text before the first character of each segment."""
+
+    def __init__(self, spec: Prepend) -> None:
+        super().__init__()
+        self._text = constant([ord(c) for c in spec.prepend], tf.int32)
+        self._length = len(spec.prepend)
+
+    def __call__(self, stream: tf.Tensor) -> tf.Tensor:
+        before = tf.concat([[ROW], stream[:-1]], 0)[: tf.size(stream)]
+        firsts = tf.where(tf.logical_and(stream < GAP, before >= GAP))[:, 0]
+        index = splice(tf.size(stream, tf.int64), firsts, firsts, self._length)
+        return tf.gather(tf.concat([stream, self._text], 0), index)
+
+
+def build(spec: Prepend, context: BuildContext) -> tf.Module:
+    """Compiles Prepend."""
+    return PrependText(spec)

@@ -1,0 +1,48 @@
+"""Replace: a literal or a regular expression by a fixed text."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from tfmlm.tokenizer_graph import patterns
+from tfmlm.tokenizer_graph.edit import splice
+from tfmlm.tokenizer_graph.matching import LiteralMatcher
+from tfmlm.tokenizer_graph.normalizers.context_free import ContextFree, is_context_free
+from tfmlm.tokenizer_graph.regex import RegexMatcher
+from tfmlm.tokenizer_graph.registry import BuildContext
+from tfmlm.tokenizer_graph.spec import ReplaceNormalizer
+from tfmlm.tokenizer_graph.tables import constant
+
+
+class Replace(tf.Module):
+    """Replaces every match; the content is put in as it is."""
+
+    def __init__(self, spec: ReplaceNormalizer) -> None:
+        super().__init__()
+        self._content = constant([ord(c) for c in spec.content], tf.int32)
+        self._length = len(spec.content)
+        self._literal = None
+        if spec.pattern.regex:
+            self._regex = RegexMatcher(patterns.parse(spec.pattern.text))
+        else:
+            self._literal = LiteralMatcher([tuple(map(ord, spec.pattern.text))])
+
+    def __call__(self, stream: tf.Tensor) -> tf.Tensor:
+        if self._literal is None:
+            starts, ends = self._regex(stream, tf.fill(tf.shape(stream), False))
+            return self._put(stream, starts, ends)
+        candidates = self._literal.candidates(stream)
+        return tf.cond(
+            tf.reduce_any(candidates),
+            lambda: self._put(stream, *self._literal(stream, candidates)[:2]),
+            lambda: stream,
+        )
+
+    def _put(self, stream: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor) -> tf.Tensor:
+        index = splice(tf.size(stream, tf.int64), starts, ends, self._length)
+        return tf.gather(tf.concat([stream, self._content], 0), index)
+
+
+def build(spec: ReplaceNormalizer, context: BuildContext) -> tf.Module:
+    """Compiles Replace."""
+    return ContextFree([spec.to_json()]) if is_context_free(spec) else Replace(spec)

@@ -1,0 +1,74 @@
+"""Sequence of normalizers; runs that can be one table become one."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from tfmlm.tokenizer_graph import registry
+from tfmlm.tokenizer_graph import spec as specs
+from tfmlm.tokenizer_graph.normalizers.context_free import ContextFree, is_context_free
+from tfmlm.tokenizer_graph.registry import BuildContext
+from tfmlm.tokenizer_graph.spec import NormalizerSequence
+
+DECOMPOSITIONS = (specs.NFD, specs.NFKD)
+
+
+class Chain(tf.Module):
+    """Normalizers one after the other."""
+
+    def __init__(self, parts: list) -> None:
+        super().__init__()
+        self._parts = parts
+
+    def __call__(self, stream: tf.Tensor) -> tf.Tensor:
+        for part in self._parts:
+            stream = part(stream)
+        return stream
+
+
+def flatten(spec: specs.Component) -> list[specs.Component]:
+    """The atoms of nested sequences."""
+    if isinstance(spec, NormalizerSequence):
+        return [atom for child in spec.normalizers for atom in flatten(child)]
+    return [spec]
+
+
+def build(spec: NormalizerSequence, context: BuildContext) -> tf.Module:
+    """Compiles a sequence."""
+    return chain(flatten(spec), context)
+
+
+def chain(atoms: list[specs.Component], context: BuildContext) -> tf.Module:
+    """Compiles atoms, the longest possible runs as one table."""
+    parts = []
+    index = 0
+    while index < len(atoms):
+        end, form = _run(atoms, index)
+        if end - index > 1 or is_context_free(atoms[index]):
+            run = atoms[index:end]
+            middle = end - index if form is None else form - index
+            parts.append(
+                ContextFree(
+                    [atom.to_json() for atom in run[:middle]],
+                    None if form is None else run[middle].type_name,
+                    [atom.to_json() for atom in run[middle + 1 :]],
+                )
+            )
+            index = end
+        else:
+            parts.append(registry.builder(atoms[index])(atoms[index], context))
+            index += 1
+    return Chain(parts)
+
+
+def _run(atoms: list[specs.Component], start: int) -> tuple[int, int | None]:
+    """(end, index of the decomposition) of the run of context-free atoms from `start`."""
+    form = None
+    end = start
+    while end < len(atoms):
+        if form is None and isinstance(atoms[end], DECOMPOSITIONS):
+            form = end
+        elif not is_context_free(atoms[end]):
+            break
+        end += 1
+    return end, form

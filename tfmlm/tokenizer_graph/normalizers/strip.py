@@ -1,0 +1,44 @@
+"""Strip: whitespace at the two ends of every segment."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from tfmlm.tokenizer_graph import probe
+from tfmlm.tokenizer_graph.registry import GAP, ROW, BuildContext
+from tfmlm.tokenizer_graph.spec import StripNormalizer
+from tfmlm.tokenizer_graph.tables import FlagTable
+
+
+class Strip(tf.Module):
+    """Drops leading and trailing whitespace, as the Rust library defines it."""
+
+    def __init__(self, spec: StripNormalizer) -> None:
+        super().__init__()
+        self._left, self._right = spec.strip_left, spec.strip_right
+        both = StripNormalizer(True, True).to_json()
+        self._space = FlagTable({c for c, t in probe.changes([both]).items() if not t})
+
+    def __call__(self, stream: tf.Tensor) -> tf.Tensor:
+        if not (self._left or self._right):
+            return stream
+        space = self._space(stream)
+        return tf.cond(tf.reduce_any(space), lambda: self._strip(stream, space), lambda: stream)
+
+    def _strip(self, stream: tf.Tensor, space: tf.Tensor) -> tf.Tensor:
+        solid = tf.logical_not(space)
+        # what stands before and behind each run of whitespace; the text ends with a ROW
+        values = tf.concat([[ROW], tf.boolean_mask(stream, solid)], 0)
+        index = tf.cumsum(tf.cast(solid, tf.int32))
+        outer = tf.fill(tf.shape(stream), False)
+        if self._left:
+            outer = tf.gather(values, index) >= GAP
+        if self._right:
+            last = tf.size(values) - 1
+            outer = tf.logical_or(outer, tf.gather(values, tf.minimum(index + 1, last)) >= GAP)
+        return tf.boolean_mask(stream, tf.logical_or(solid, tf.logical_not(outer)))
+
+
+def build(spec: StripNormalizer, context: BuildContext) -> tf.Module:
+    """Compiles Strip."""
+    return Strip(spec)

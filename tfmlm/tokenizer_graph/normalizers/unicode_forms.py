@@ -1,0 +1,162 @@
+"""NFC, NFD, NFKC and NFKD on a stream (Unicode Standard Annex 15), with Rust's tables.
+
+Each has a fast path: one table of what every code point becomes by itself, right as long as the
+text has no code point that may act on its neighbours.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from tfmlm.tokenizer_graph import probe
+from tfmlm.tokenizer_graph.normalizers.unicode_data import decomposition, unicode_data
+from tfmlm.tokenizer_graph.regex import following_true
+from tfmlm.tokenizer_graph.tables import FlagTable, MapTable, ValueTable, constant
+
+RANK_BITS = 8
+
+
+class Reorder(tf.Module):
+    """Canonical ordering: runs of marks are sorted by combining class, stably."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        ranks = unicode_data().ranks
+        values = np.zeros(0x110000, np.int32)
+        values[list(ranks)] = list(ranks.values())
+        self.rank = ValueTable(values, 0)
+
+    def __call__(self, stream: tf.Tensor) -> tf.Tensor:
+        ranks = self.rank(stream)
+        later = tf.concat([ranks[1:], [0]], 0)[: tf.size(ranks)]
+        wrong = tf.logical_and(later > 0, ranks > later)
+        return tf.cond(tf.reduce_any(wrong), lambda: self._sort(stream, ranks), lambda: stream)
+
+    def _sort(self, stream: tf.Tensor, ranks: tf.Tensor) -> tf.Tensor:
+        is_mark = ranks > 0
+        places = tf.where(is_mark)[:, 0]
+        run = tf.cumsum(tf.cast(tf.logical_not(is_mark), tf.int64))
+        # (run, class, position) in one number; positions make it unique, so any sort is stable
+        key = tf.gather(run, places) * (1 << RANK_BITS) + tf.cast(
+            tf.gather(ranks, places), tf.int64
+        )
+        size = tf.size(stream, tf.int64)
+        order = tf.sort(key * size + places) % size
+        return tf.tensor_scatter_nd_update(stream, places[:, tf.newaxis], tf.gather(stream, order))
+
+
+class Compose(tf.Module):
+    """Canonical composition of a decomposed, ordered stream.
+
+    All starters that can be the first of a pair are worked on at once; a round takes the next mark
+    that is not blocked, and skips the marks of one class together when one of them does not
+    compose. There are fewer rounds than combining classes, however long the text.
+    """
+
+    def __init__(self, rank: ValueTable) -> None:
+        super().__init__()
+        pairs = unicode_data().compositions
+        keys = sorted((a << 21) | b for a, b in pairs)
+        self._keys = constant(np.array(keys, np.int64))
+        self._composites = constant(
+            np.array([pairs[key >> 21, key & 0x1FFFFF] for key in keys], np.int32)
+        )
+        marks = unicode_data().ranks
+        self._rank = rank
+        self._soft = FlagTable({b for _, b in pairs if b not in marks})
+
+    def __call__(self, stream: tf.Tensor) -> tf.Tensor:
+        ranks = self._rank(stream)
+        soft = self._soft(stream)
+        hard = tf.logical_not(tf.logical_or(ranks > 0, soft))
+        later_hard = tf.concat([hard[1:], [True]], 0)[: tf.size(hard)]
+        heads = tf.where(tf.logical_and(hard, tf.logical_not(later_hard)))[:, 0]
+        # where the next group starts, and for each element the end of its run of equal class
+        group_end = tf.gather(following_true(hard), heads)
+        before = tf.concat([[0], ranks[:-1]], 0)[: tf.size(ranks)]
+        new_class = tf.logical_or(tf.equal(ranks, 0), tf.not_equal(ranks, before))
+        class_end = following_true(new_class)
+        last_index = tf.size(stream, tf.int64) - 1
+
+        def step(at, starter, blocked, removed):
+            alive = at < group_end
+            index = tf.minimum(at, last_index)
+            c = tf.gather(stream, index)
+            rank = tf.gather(ranks, index)
+            key = tf.bitwise.left_shift(
+                tf.cast(starter, tf.int64), tf.constant(21, tf.int64)
+            ) + tf.cast(c, tf.int64)
+            place = tf.minimum(
+                tf.searchsorted(self._keys, key, out_type=tf.int64),
+                tf.size(self._keys, tf.int64) - 1,
+            )
+            found = tf.equal(tf.gather(self._keys, place), key)
+            # blocked: a mark that stays lies between, of the same class or (a starter) any
+            free = tf.logical_or(tf.equal(blocked, 0), tf.logical_and(rank > 0, rank > blocked))
+            joined = tf.logical_and(alive, tf.logical_and(found, free))
+            starter = tf.where(joined, tf.gather(self._composites, place), starter)
+            gone = tf.boolean_mask(index, joined)[:, tf.newaxis]
+            removed = tf.tensor_scatter_nd_update(removed, gone, tf.ones_like(gone[:, 0], tf.bool))
+            stays = tf.logical_and(alive, tf.logical_not(joined))
+            blocked = tf.where(stays, rank, blocked)
+            # a starter that stays ends the group; a mark that stays blocks the rest of its class
+            skip = tf.where(rank > 0, tf.gather(class_end, index), group_end)
+            at = tf.where(stays, skip, at + 1)
+            return at, starter, blocked, removed
+
+        starters = tf.gather(stream, heads)
+        _, starters, _, removed = tf.while_loop(
+            lambda at, *_: tf.reduce_any(at < group_end),
+            step,
+            (
+                heads + 1,
+                starters,
+                tf.zeros_like(starters),
+                tf.zeros_like(hard),
+            ),
+        )
+        stream = tf.tensor_scatter_nd_update(stream, heads[:, tf.newaxis], starters)
+        return tf.boolean_mask(stream, tf.logical_not(removed))
+
+
+class UnicodeForm(tf.Module):
+    """One of the four forms.
+
+    Args:
+        form: "NFC", "NFD", "NFKC" or "NFKD".
+    """
+
+    def __init__(self, form: str) -> None:
+        super().__init__()
+        data = unicode_data()
+        base = "NFKD" if "K" in form else "NFD"
+        parts = decomposition(base)
+        self._decompose = MapTable(parts)
+        self._reorder = Reorder()
+        self._composes = form.endswith("C")
+        if self._composes:
+            self._compose = Compose(self._reorder.rank)
+            alone = probe.changes([{"type": form}])
+            self._alone = MapTable(alone)
+            seconds = {b for _, b in data.compositions}
+            active = seconds | set(data.ranks)
+            # a normalized string joined to another is normalized unless the second begins with
+            # a mark or with the second of a pair
+            self._active = FlagTable(
+                {c for c in active | set(alone) if alone.get(c, (c,))[0] in active}
+                | {c for c in alone if not alone[c]}
+            )
+
+    def __call__(self, stream: tf.Tensor) -> tf.Tensor:
+        if not self._composes:
+            return self._full(stream)
+        return tf.cond(
+            tf.reduce_any(self._active(stream)),
+            lambda: self._full(stream),
+            lambda: self._alone(stream),
+        )
+
+    def _full(self, stream: tf.Tensor) -> tf.Tensor:
+        stream = self._reorder(self._decompose(stream))
+        return self._compose(stream) if self._composes else stream

@@ -1,0 +1,38 @@
+"""ByteLevel: a space before every word, GPT-2's split, UTF-8 bytes as characters."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from tfmlm.tokenizer_graph.byte_alphabet import ByteAlphabet
+from tfmlm.tokenizer_graph.pre_tokenizers.gpt2_split import Gpt2Split
+from tfmlm.tokenizer_graph.pre_tokenizers.prefix import put_before
+from tfmlm.tokenizer_graph.regex import boundaries
+from tfmlm.tokenizer_graph.registry import GAP, BuildContext
+from tfmlm.tokenizer_graph.spec import ByteLevelPreTokenizer
+
+SPACE = 0x20
+
+
+class ByteLevel(tf.Module):
+    """Words as characters of GPT-2's byte alphabet."""
+
+    def __init__(self, spec: ByteLevelPreTokenizer) -> None:
+        super().__init__()
+        self._add_prefix_space = spec.add_prefix_space
+        self._split = Gpt2Split() if spec.use_regex else None
+        self._alphabet = ByteAlphabet()
+
+    def __call__(self, stream: tf.Tensor, starts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        if self._add_prefix_space:
+            first = tf.logical_and(boundaries(stream, starts), stream < GAP)
+            lacking = tf.logical_and(first, tf.not_equal(stream, SPACE))
+            stream, starts = put_before(stream, starts, lacking, SPACE)
+        if self._split is not None:
+            stream, starts = self._split(stream, starts)
+        return self._alphabet.with_flags(stream, starts)
+
+
+def build(spec: ByteLevelPreTokenizer, context: BuildContext) -> tf.Module:
+    """Compiles ByteLevel."""
+    return ByteLevel(spec)

@@ -1,0 +1,47 @@
+"""Metaspace: spaces become ▁, words start at it.
+
+https://github.com/huggingface/tokenizers/blob/v0.22.2/tokenizers/src/pre_tokenizers/metaspace.rs
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from tfmlm.tokenizer_graph.pre_tokenizers.prefix import put_before
+from tfmlm.tokenizer_graph.pre_tokenizers.split_at import flags_of_single, split_at
+from tfmlm.tokenizer_graph.regex import boundaries
+from tfmlm.tokenizer_graph.registry import GAP, ROW, BuildContext
+from tfmlm.tokenizer_graph.spec import MetaspacePreTokenizer
+
+SPACE = 0x20
+
+
+class Metaspace(tf.Module):
+    """Replaces spaces, puts the replacement before words, splits there."""
+
+    def __init__(self, spec: MetaspacePreTokenizer) -> None:
+        super().__init__()
+        self._replacement = ord(spec.replacement)
+        self._scheme = spec.prepend_scheme
+        self._split = spec.split
+
+    def __call__(self, stream: tf.Tensor, starts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        stream = tf.where(tf.equal(stream, SPACE), self._replacement, stream)
+        if self._scheme != "never":
+            if self._scheme == "always":
+                first = boundaries(stream, starts)
+            else:
+                before = tf.concat([[ROW], stream[:-1]], 0)[: tf.size(stream)]
+                first = tf.equal(before, ROW)
+            lacking = tf.logical_and(first, tf.not_equal(stream, self._replacement))
+            lacking = tf.logical_and(lacking, stream < GAP)
+            stream, starts = put_before(stream, starts, lacking, self._replacement)
+        if not self._split:
+            return stream, starts
+        inside = tf.equal(stream, self._replacement)
+        return split_at(stream, starts, inside, flags_of_single(inside), "MergedWithNext")
+
+
+def build(spec: MetaspacePreTokenizer, context: BuildContext) -> tf.Module:
+    """Compiles Metaspace."""
+    return Metaspace(spec)

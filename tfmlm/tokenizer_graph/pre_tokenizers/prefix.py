@@ -1,0 +1,24 @@
+"""Putting one character before words."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from tfmlm.tokenizer_graph.edit import splice
+
+
+def put_before(
+    stream: tf.Tensor, starts: tf.Tensor, words: tf.Tensor, character: int
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Puts `character` before the flagged first characters of words, as part of the word.
+
+    Args:
+        stream, starts: int32 [n], bool [n], see `registry.py`.
+        words: bool [n], first characters of the words to change.
+    """
+    places = tf.where(words)[:, 0]
+    index = splice(tf.size(stream, tf.int64), places, places, 1)
+    longer = tf.gather(tf.concat([stream, [character]], 0), index)
+    # the new character starts the word, the one it was put before does not
+    starts = tf.logical_and(starts, tf.logical_not(words))
+    return longer, tf.gather(tf.concat([starts, [True]], 0), index)

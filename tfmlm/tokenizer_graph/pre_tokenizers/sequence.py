@@ -1,0 +1,27 @@
+"""Sequence of pre-tokenizers."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from tfmlm.tokenizer_graph import registry
+from tfmlm.tokenizer_graph.registry import BuildContext
+from tfmlm.tokenizer_graph.spec import PreTokenizerSequence
+
+
+class Chain(tf.Module):
+    """Pre-tokenizers one after the other, each within the words of the one before."""
+
+    def __init__(self, parts: list) -> None:
+        super().__init__()
+        self._parts = parts
+
+    def __call__(self, stream: tf.Tensor, starts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        for part in self._parts:
+            stream, starts = part(stream, starts)
+        return stream, starts
+
+
+def build(spec: PreTokenizerSequence, context: BuildContext) -> tf.Module:
+    """Compiles a sequence."""
+    return Chain([registry.builder(child)(child, context) for child in spec.pretokenizers])

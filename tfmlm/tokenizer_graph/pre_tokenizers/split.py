@@ -1,0 +1,52 @@
+"""Split: at a literal or at the matches of a regular expression, with any behaviour."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from tfmlm.tokenizer_graph import patterns
+from tfmlm.tokenizer_graph.matching import LiteralMatcher
+from tfmlm.tokenizer_graph.pre_tokenizers.by_member import SplitAtMembers
+from tfmlm.tokenizer_graph.pre_tokenizers.gpt2_split import GPT2_PATTERN, Gpt2Split
+from tfmlm.tokenizer_graph.pre_tokenizers.split_at import flags_of_spans, split_at
+from tfmlm.tokenizer_graph.regex import RegexMatcher, boundaries, rust_class
+from tfmlm.tokenizer_graph.registry import BuildContext
+from tfmlm.tokenizer_graph.spec import Split
+
+
+class SplitAtMatches(tf.Module):
+    """Splits at the matches of a pattern of more than one character."""
+
+    def __init__(self, spec: Split) -> None:
+        super().__init__()
+        self._behavior, self._invert = spec.behavior, spec.invert
+        self._regex: RegexMatcher | None = None
+        if spec.pattern.regex:
+            self._regex = RegexMatcher(patterns.parse(spec.pattern.text))
+        else:
+            self._literal = LiteralMatcher([tuple(map(ord, spec.pattern.text))])
+
+    def __call__(self, stream: tf.Tensor, starts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        if self._regex is not None:
+            first, last = self._regex(stream, starts)
+        else:
+            first, last, _ = self._literal(
+                stream, self._literal.candidates(stream), boundaries(stream, starts)
+            )
+        inside, firsts = flags_of_spans(tf.size(stream, tf.int64), first, last)
+        return split_at(stream, starts, inside, firsts, self._behavior, self._invert)
+
+
+def build(spec: Split, context: BuildContext) -> tf.Module:
+    """Compiles Split."""
+    pattern = spec.pattern
+    if not pattern.regex and len(pattern.text) == 1:
+        return SplitAtMembers(np.array([ord(pattern.text)]), spec.behavior, spec.invert)
+    if pattern.regex:
+        if pattern.text == GPT2_PATTERN and spec.behavior == "Isolated" and not spec.invert:
+            return Gpt2Split()
+        single = patterns.single_class(patterns.parse(pattern.text))
+        if single is not None:
+            return SplitAtMembers(rust_class(single), spec.behavior, spec.invert)
+    return SplitAtMatches(spec)
