@@ -30,10 +30,15 @@ def setup() -> None:
 
 
 def _keras_3_is_in_use() -> bool:
-    """True if `tf.keras` was already resolved to Keras 3 in this process."""
-    tensorflow = sys.modules.get("tensorflow")
-    if tensorflow is None or "keras" not in sys.modules:
+    """True if `tf.keras` was already resolved to Keras 3 in this process.
+
+    Until it is first used, `tf.keras` is a lazy loader that still heeds TF_USE_LEGACY_KERAS.
+    """
+    keras = vars(sys.modules.get("tensorflow", sys)).get("keras")
+    if keras is None:
         return False
-    lazy = vars(tensorflow).get("keras")
-    name = getattr(lazy, "__name__", "") or ""
-    return not name.startswith("tf_keras")
+    state = object.__getattribute__(keras, "__dict__")
+    if not state.get("_tfll_initialized", True):
+        return False
+    module = state.get("_tfll_submodule", keras)
+    return not (module.__name__ or "").startswith("tf_keras")
