@@ -14,6 +14,7 @@ from tfmlm._version import __version__
 from tfmlm.errors import UnsupportedTokenizerError, UserError
 from tfmlm.export.fill_mask import FillMask
 from tfmlm.export.lengths import choose_max_length
+from tfmlm.export.padding import EqualLengths, padding_is_neutral
 from tfmlm.export.predictor import ModelPredictor, TokenTypes
 from tfmlm.export.reference import special_tokens
 from tfmlm.export.samples import sample_texts
@@ -100,7 +101,9 @@ def export_saved_model(
         texts = _warmup_texts(warmup_texts, tokenizer.mask_token, settings.max_length)
         tell("building the tokenizer's graph")
         graph, refusal = _tokenizer_graph(tokenizer)
-        predictor = _predictor(model, TokenTypes.of(tokenizer, len(prefix)), DTYPES[dtype])
+        predictor = _predictor(
+            model, TokenTypes.of(tokenizer, len(prefix)), DTYPES[dtype], settings
+        )
         vocabulary = Vocabulary.of(tokenizer, settings.vocab_size) if graph is not None else None
         fill = FillMask(predictor, settings, graph, vocabulary)
         tell("writing the SavedModel")
@@ -189,8 +192,13 @@ def _tokenizer_graph(tokenizer: Any) -> tuple[Any, str | None]:
         return None, str(error)
 
 
-def _predictor(model: Any, token_types: TokenTypes | None, dtype: str) -> Any:
-    return ModelPredictor(model, token_types)
+def _predictor(
+    model: Any, token_types: TokenTypes | None, dtype: str, settings: ExportSettings
+) -> Any:
+    predictor = ModelPredictor(model, token_types)
+    if padding_is_neutral(predictor, settings):
+        return predictor
+    return EqualLengths(predictor, settings)
 
 
 def _save(fill: FillMask, folder: Path) -> list[str]:
