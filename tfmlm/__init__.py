@@ -21,6 +21,7 @@ _LAZY = {
     "prepare_dataset": "tfmlm.data",
     "create_optimizer": "tfmlm.training",
     "get_strategy": "tfmlm.training",
+    "MaskedLMTrainer": "tfmlm.training",
     "PushToHub": "tfmlm.hub",
     "load_model": "tfmlm.models",
     "load_tokenizer": "tfmlm.models",
@@ -29,6 +30,7 @@ _LAZY_MODULES = {"client"}
 
 __all__ = [  # noqa: F822 (most of them are found by __getattr__)
     "GraphTokenizer",
+    "MaskedLMTrainer",
     "PushToHub",
     "__version__",
     "client",
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
     from tfmlm.hub import PushToHub
     from tfmlm.models import load_model, load_tokenizer
     from tfmlm.tokenizer_graph import GraphTokenizer
-    from tfmlm.training import create_optimizer, get_strategy
+    from tfmlm.training import MaskedLMTrainer, create_optimizer, get_strategy
 
 
 def __getattr__(name: str) -> Any:
