@@ -1,0 +1,140 @@
+"""Tables for BPE merges on pairs of adjacent symbols.
+
+For a pair (left, right) of adjacent symbols two numbers decide what may happen at the boundary
+between them:
+
+- `rank`: the rank of the merge of exactly these two, if there is one;
+- `limit`: the lowest rank of any merge that can ever happen *across this boundary*, also after
+  both symbols have grown: merges (x, y) where `left` is at the end of x and `right` at the start
+  of y, in some way of building x and y. No limit means that the boundary stays for ever.
+
+`limit <= rank`, and the limit of a boundary never falls while its symbols grow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from tfmlm.errors import UnsupportedTokenizerError
+from tfmlm.tokenizer_graph.models._lookup import IntegerTable
+
+# An entry is rank << 42 | limit << 21 | product: three fields of 21 bits.
+FIELD_BITS = 21
+FIELD_MASK = (1 << FIELD_BITS) - 1
+# The rank and the limit of a boundary that has none.
+NONE = FIELD_MASK
+NO_ENTRY = (NONE << 2 * FIELD_BITS) | (NONE << FIELD_BITS)
+
+
+class PairTable(tf.Module):
+    """Entries for pairs of adjacent symbols.
+
+    Args:
+        vocab: token -> id.
+        merges: pairs of tokens; the rank is the place in the list.
+        prefix_length: characters of the continuing prefix that the right part loses in a merge.
+
+    Attributes:
+        separator: a symbol that merges with nothing.
+
+    Raises:
+        UnsupportedTokenizerError: a merge names tokens that the vocabulary does not hold, or
+            there are over two million ids or merges.
+    """
+
+    def __init__(
+        self, vocab: Mapping[str, int], merges: Sequence[Sequence[str]], prefix_length: int = 0
+    ) -> None:
+        super().__init__()
+        self.separator = max(vocab.values(), default=-1) + 1
+        if max(self.separator, len(merges)) >= FIELD_MASK:
+            raise UnsupportedTokenizerError(
+                "model.merges", f"{len(merges)} merges", f"under {FIELD_MASK} ids and merges"
+            )
+        pairs, products = _merge_arrays(vocab, merges, prefix_length)
+        ranks = np.array(list(pairs.values()), np.int64)
+        left = np.array([pair[0] for pair in pairs], np.int64)
+        right = np.array([pair[1] for pair in pairs], np.int64)
+        product = np.array(products, np.int64)
+        keys, limits = self._limits(left, right, product, ranks)
+        entries = (NONE << 2 * FIELD_BITS) | (limits << FIELD_BITS)
+        own = np.searchsorted(keys, self._key(left, right))
+        entries[own] = (ranks << 2 * FIELD_BITS) | (limits[own] << FIELD_BITS) | product
+        self._entries = IntegerTable(keys, entries, NO_ENTRY)
+
+    def _key(self, left, right):
+        return left * (self.separator + 1) + right
+
+    def _limits(self, left, right, product, ranks) -> tuple[np.ndarray, np.ndarray]:
+        """Every pair that a merge can cross, as sorted keys, with the lowest rank."""
+        ends = _spines(product, right, self.separator)
+        starts = _spines(product, left, self.separator)
+        order = np.argsort(ranks)
+        _, x = ends.expand(left[order])
+        count = ends.sizes(left[order])
+        row, y = starts.expand(np.repeat(right[order], count))
+        keys, index = np.unique(self._key(x[row], y), return_index=True)
+        merge = np.repeat(order, count)[row[index]]
+        return keys, ranks[merge]
+
+    def __call__(self, symbols: tf.Tensor) -> tf.Tensor:
+        """Symbols int64 [n] -> entries int64 [n - 1] of the boundaries between them."""
+        return self._entries(self._key(symbols[:-1], symbols[1:]))
+
+
+def _merge_arrays(
+    vocab: Mapping[str, int], merges: Sequence[Sequence[str]], prefix_length: int
+) -> tuple[dict[tuple[int, int], int], list[int]]:
+    """(left, right) -> rank, and the products in the same order; shorter products come first."""
+    ranks: dict[tuple[int, int], int] = {}
+    products: dict[tuple[int, int], str] = {}
+    for rank, (left, right) in enumerate(merges):
+        product = left + right[prefix_length:]
+        for token in (left, right, product):
+            if token not in vocab:
+                raise UnsupportedTokenizerError(
+                    f"model.merges[{rank}]", f"{token!r}, which is not in the vocabulary"
+                )
+        if len(product) == len(left):
+            raise UnsupportedTokenizerError(
+                f"model.merges[{rank}]", f"{[left, right]}, which adds nothing to the left part"
+            )
+        pair = (vocab[left], vocab[right])
+        ranks[pair] = rank  # the last of equal pairs counts, as in the Rust library
+        products[pair] = product
+    order = sorted(ranks, key=lambda pair: len(products[pair]))
+    return {pair: ranks[pair] for pair in order}, [vocab[products[pair]] for pair in order]
+
+
+class _Spines:
+    """For each symbol, the symbols that can stand at its one end, itself included."""
+
+    def __init__(self, members: Sequence[Iterable[int]]) -> None:
+        self._sizes = np.array([len(list(m)) for m in members], np.int64)
+        self._firsts = np.cumsum(self._sizes) - self._sizes
+        self._members = np.fromiter((x for m in members for x in m), np.int64)
+
+    def sizes(self, symbols: np.ndarray) -> np.ndarray:
+        return self._sizes[symbols]
+
+    def expand(self, symbols: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Row numbers and members of all `symbols`, one after the other."""
+        sizes = self._sizes[symbols]
+        rows = np.repeat(np.arange(len(symbols)), sizes)
+        within = np.arange(len(rows)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        return rows, self._members[self._firsts[symbols][rows] + within]
+
+
+def _spines(products: np.ndarray, parts: np.ndarray, count: int) -> _Spines:
+    members: list[set[int]] = [{symbol} for symbol in range(count)]
+    growing = True
+    while growing:  # products are ordered by length, so that the second round finds nothing new
+        growing = False
+        for product, part in zip(products.tolist(), parts.tolist(), strict=True):
+            if not members[part] <= members[product]:
+                members[product] |= members[part]
+                growing = True
+    return _Spines(members)
