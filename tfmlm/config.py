@@ -334,6 +334,7 @@ class TrainConfig(CorpusConfig, BlockConfig, MaskingConfig, DeviceConfig):
     save_total_limit: int = setting(2, "checkpoints that are kept")
     logging_steps: int = setting(10, "steps between points of the loss curve")
     eval_steps: int = setting(0, "steps between evaluations; 0: after each epoch")
+    eval_on_start: bool = setting(False, "evaluate once before training")
     early_stopping_patience: int = setting(
         0, "stop after this many evaluations without a lower loss; 0: never"
     )

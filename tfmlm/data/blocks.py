@@ -74,9 +74,7 @@ class BlockBuilder:
         line_by_line: one sequence a text (a text that is too long gives several).
     """
 
-    def __init__(
-        self, encoder: Encoder, frame: Frame, max_length: int, line_by_line: bool
-    ) -> None:
+    def __init__(self, encoder: Encoder, frame: Frame, max_length: int, line_by_line: bool) -> None:
         self._encoder = encoder
         self._frame = frame
         self._capacity = max_length - len(frame)
@@ -205,7 +203,10 @@ def _write_blocks(
     from tqdm import tqdm
 
     builder = BlockBuilder(
-        Encoder(tokenizer, key["words"]), frame_of(tokenizer), key["max_length"], key["line_by_line"]
+        Encoder(tokenizer, key["words"]),
+        frame_of(tokenizer),
+        key["max_length"],
+        key["line_by_line"],
     )
     schema = pa.schema([("input_ids", pa.list_(pa.int32()))])
     rows = 0
@@ -247,7 +248,9 @@ def _list_array(rows: list[np.ndarray]) -> Any:
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(np.concatenate(rows)))
 
 
-def split_rows(count: int, validation_percentage: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def split_rows(
+    count: int, validation_percentage: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Parts the rows 0 … count − 1 into training and validation rows, both sorted, int64.
 
     Every row is in exactly one part; with a percentage over 0 validation gets at least one.

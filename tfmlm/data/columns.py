@@ -111,7 +111,9 @@ def _collect(name: str, kind: Any, found: list[str]) -> None:
 def _without_lists(kind: Any) -> Any:
     import pyarrow as pa
 
-    while pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+    while (
+        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    ):
         kind = kind.value_type
     return kind
 

@@ -220,7 +220,9 @@ def expand_patterns(patterns: Sequence[str]) -> list[Path]:
         expanded = os.path.expanduser(pattern)  # noqa: PTH111 (Path would collapse a glob's //)
         path = Path(expanded)
         if path.is_dir():
-            raise UserError(f"{pattern} is a folder; give a file, or a glob such as {pattern}/*.txt")
+            raise UserError(
+                f"{pattern} is a folder; give a file, or a glob such as {pattern}/*.txt"
+            )
         if path.exists():
             paths[path] = None
             continue

@@ -109,9 +109,7 @@ def frame_of(tokenizer: Any) -> Frame:
         if bare:
             break
     full = backend.encode(text, add_special_tokens=True)
-    start = next(
-        (i for i in range(len(full.ids)) if full.ids[i : i + len(bare)] == bare), None
-    )
+    start = next((i for i in range(len(full.ids)) if full.ids[i : i + len(bare)] == bare), None)
     if start is None or not bare:
         raise UserError("the tokenizer's post-processor changes the text's own tokens")
     packed = [i | t << TYPE_SHIFT for i, t in zip(full.ids, full.type_ids, strict=True)]

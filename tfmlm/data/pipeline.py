@@ -118,6 +118,8 @@ class RowStream(datasets.Dataset):
         return self._length
 
     def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, slice):
+            key = range(*key.indices(self._length))
         local = np.atleast_1d(np.asarray(key, np.int64)) + self._start
         rows = self._order.rows_at(self._layout.places(local))
         found = np.flatnonzero(rows >= 0)

@@ -106,9 +106,7 @@ def prepare_dataset(
 def _pack_texts(
     corpus: Corpus, tokenizer: Any, length: int, line_by_line: bool, words: bool
 ) -> Any:
-    blocks = build_blocks(
-        corpus, tokenizer, length, line_by_line=line_by_line, words=words
-    )
+    blocks = build_blocks(corpus, tokenizer, length, line_by_line=line_by_line, words=words)
     return blocks.dataset
 
 

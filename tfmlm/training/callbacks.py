@@ -1,0 +1,340 @@
+"""What happens around the steps: progress, loss curve, evaluation, checkpoints, stopping."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from tfmlm.config import TrainConfig
+from tfmlm.training.checkpoint import save_checkpoint, trainer_arrays
+from tfmlm.training.metrics import Evaluator
+from tfmlm.training.signals import StopSignals
+
+
+@dataclass
+class RunState:
+    """What the callbacks remember over the run; saved in each checkpoint.
+
+    Attributes:
+        curve: points of the loss curve, dicts with `step`.
+        evaluations: figures of each evaluation, dicts with `step` and `epoch`.
+        best_loss: lowest held-out loss so far.
+        best_step: where it was.
+        waited: evaluations since then.
+        trained_seconds: time spent in training by the processes before this one.
+        finished: whether the run came to its end (or stopped early).
+    """
+
+    curve: list[dict[str, float]] = field(default_factory=list)
+    evaluations: list[dict[str, float]] = field(default_factory=list)
+    best_loss: float = math.inf
+    best_step: int = 0
+    waited: int = 0
+    trained_seconds: float = 0.0
+    finished: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        values = asdict(self)
+        if math.isinf(self.best_loss):
+            values["best_loss"] = None
+        return values
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> RunState:
+        values = dict(values)
+        if values.get("best_loss") is None:
+            values["best_loss"] = math.inf
+        return cls(**values)
+
+
+class RunCallback(tf_keras.callbacks.Callback):
+    """Base: counts the steps of the whole run.
+
+    Args:
+        state: shared by all callbacks of the run.
+        steps_per_epoch: steps of an epoch.
+        total_steps: steps of the run.
+        first_step: steps done before `fit`.
+    """
+
+    _supports_tf_logs = True  # no copy of the logs to the host after each step
+
+    def __init__(
+        self, state: RunState, steps_per_epoch: int, total_steps: int, first_step: int
+    ) -> None:
+        super().__init__()
+        self.state = state
+        self.steps_per_epoch = steps_per_epoch
+        self.total_steps = total_steps
+        self.step = first_step
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.step += 1
+        self.after_step(logs)
+
+    def after_step(self, logs: Any) -> None:
+        """Called after each step, with `self.step` steps done."""
+
+    @property
+    def epoch(self) -> float:
+        """Epochs done, with a fraction."""
+        return self.step / self.steps_per_epoch
+
+
+class Progress(RunCallback):
+    """Keras' progress bar on stderr with loss and tokens/s; plain lines where it is no terminal."""
+
+    def __init__(self, *args: Any, line_seconds: float = 5.0) -> None:
+        super().__init__(*args)
+        self._line_seconds = line_seconds
+        self._terminal = sys.stderr.isatty()
+        self._bar: Any = None
+        self._begun = self._last_line = 0.0
+        self._first = 0
+        self._tokens = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        epochs = math.ceil(self.total_steps / self.steps_per_epoch)
+        print(f"Epoch {epoch + 1}/{epochs}", file=sys.stderr, flush=True)
+        end = min((epoch + 1) * self.steps_per_epoch, self.total_steps)
+        self._steps = end - epoch * self.steps_per_epoch
+        self._bar = tf_keras.utils.Progbar(self._steps, stateful_metrics=["loss", "tokens/s"])
+        self._offset = epoch * self.steps_per_epoch
+        self._first = self.step
+        self._begun = self._last_line = time.perf_counter()
+
+    def after_step(self, logs: Any) -> None:
+        now = time.perf_counter()
+        done = self.step - self._offset
+        last = done >= self._steps
+        pause = 0.2 if self._terminal else self._line_seconds
+        if now - self._last_line < pause and not last:
+            return
+        self._last_line = now
+        loss = float(logs["loss"])
+        tokens = self.model.epoch_tokens() / max(now - self._begun, 1e-9)
+        tokens *= (self.step - self._first) / max(done, 1)
+        if self._terminal:
+            with contextlib.redirect_stdout(sys.stderr):
+                self._bar.update(done, [("loss", loss), ("tokens/s", tokens)], finalize=last)
+        else:
+            print(
+                f"  step {self.step}/{self.total_steps}  loss {loss:.4f}  {tokens:,.0f} tokens/s",
+                file=sys.stderr,
+                flush=True,
+            )
+
+
+class Curve(RunCallback):
+    """Records loss, learning rate, gradient norm and speed; writes TensorBoard logs."""
+
+    def __init__(
+        self,
+        *args: Any,
+        every: int,
+        schedule: Callable[[int], Any],
+        writer: Any = None,
+    ) -> None:
+        super().__init__(*args)
+        self._every = every
+        self._schedule = schedule
+        self._writer = writer
+        self._begun = time.perf_counter()
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self._begun = time.perf_counter()
+
+    def after_step(self, logs: Any) -> None:
+        if self.step % self._every and self.step != self.total_steps:
+            return
+        values = self.model.interval()
+        if not values["steps"]:
+            return
+        now = time.perf_counter()
+        seconds, self._begun = now - self._begun, now
+        point = {
+            "step": self.step,
+            "epoch": self.epoch,
+            "loss": values["loss"],
+            "learning_rate": float(self._schedule(self.step - 1)),
+            "gradient_norm": values["gradient_norm"],
+            "tokens_per_second": values["tokens"] / max(seconds, 1e-9),
+        }
+        self.state.curve.append(point)
+        self.write({f"train/{name}": v for name, v in point.items() if name != "step"})
+
+    def write(self, values: dict[str, float]) -> None:
+        """Writes scalars at the current step."""
+        if self._writer is not None:
+            with self._writer.as_default(step=self.step):
+                for name, value in values.items():
+                    tf.summary.scalar(name, value)
+
+
+class Evaluation(RunCallback):
+    """Evaluates every N steps or epochs, keeps the best weights, stops early.
+
+    The figures are put into the epoch's logs as `val_loss`, `val_accuracy`, for other callbacks.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        evaluator: Evaluator,
+        config: TrainConfig,
+        curve: Curve,
+        best_file: Path | None,
+        chief: bool,
+    ) -> None:
+        super().__init__(*args)
+        self._evaluator = evaluator
+        self._config = config
+        self._curve = curve
+        self._best_file = best_file
+        self._chief = chief
+        self.last_step = -1
+
+    def after_step(self, logs: Any) -> None:
+        every = self._config.eval_steps or self.steps_per_epoch
+        if self.step % every == 0 or self.step == self.total_steps:
+            self.evaluate()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if logs is not None and self.state.evaluations:
+            last = self.state.evaluations[-1]
+            logs["val_loss"] = last["eval_loss"]
+            logs["val_accuracy"] = last["eval_accuracy"]
+
+    def evaluate(self) -> dict[str, float]:
+        """Evaluates now, and acts on the result."""
+        figures = self._evaluator()
+        self.last_step = self.step
+        point = {"step": self.step, "epoch": self.epoch, **figures}
+        self.state.evaluations.append(point)
+        self._curve.write({name.replace("eval_", "eval/"): v for name, v in figures.items()})
+        if self._chief:
+            print(
+                f"  step {self.step}: held-out loss {figures['eval_loss']:.4f}, "
+                f"perplexity {figures['perplexity']:.2f}, "
+                f"accuracy {figures['eval_accuracy']:.3f}",
+                file=sys.stderr,
+                flush=True,
+            )
+        self._judge(figures["eval_loss"])
+        return figures
+
+    def _judge(self, loss: float) -> None:
+        state = self.state
+        if loss < state.best_loss:
+            state.best_loss, state.best_step, state.waited = loss, self.step, 0
+            if self._best_file is not None and self._chief:
+                save_weights(self.model.model, self._best_file)
+            return
+        state.waited += 1
+        patience = self._config.early_stopping_patience
+        if patience and state.waited >= patience:
+            if self._chief:
+                print(
+                    f"Stopped early: no lower held-out loss in {patience} evaluations "
+                    f"(best {state.best_loss:.4f} at step {state.best_step})",
+                    file=sys.stderr,
+                    flush=True,
+                )
+            state.finished = True
+            self.model.stop_training = True
+
+
+class Checkpoints(RunCallback):
+    """Saves every N steps and when the run is told to stop; ends the run at its last step."""
+
+    def __init__(
+        self,
+        *args: Any,
+        folder: Path,
+        config: TrainConfig,
+        run: dict[str, Any],
+        chief: bool,
+        signals: StopSignals,
+        workers: int,
+    ) -> None:
+        super().__init__(*args)
+        self._folder = folder
+        self._config = config
+        self._run = run
+        self._chief = chief
+        self._signals = signals
+        self._workers = workers
+        self._begun = time.perf_counter()
+        self.saved_step = self.step
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self._begun = time.perf_counter()
+
+    def after_step(self, logs: Any) -> None:
+        every = self._config.save_steps
+        if self.step >= self.total_steps:
+            self.state.finished = True
+            self.model.stop_training = True
+        if self._stop_agreed():
+            self._signals.obeyed = True
+            self.model.stop_training = True
+            if not self.state.finished:
+                self.save()
+        elif every and self.step % every == 0 and not self.state.finished:
+            self.save()
+
+    def _stop_agreed(self) -> bool:
+        """Whether to stop after this step: all workers see the same votes in the same step."""
+        if self._workers == 1:
+            return self._signals.received is not None
+        if self._signals.received is not None:
+            self.model.stop_vote.assign(1.0)
+        return bool(self.model.stop_votes.numpy() > 0)
+
+    def seconds(self) -> float:
+        """Time spent in training by all processes of the run so far."""
+        return self.state.trained_seconds + time.perf_counter() - self._begun
+
+    def save(self) -> None:
+        """Saves now (chief only)."""
+        self.saved_step = self.step
+        if not self._chief:
+            return
+        state = {**self.state.to_dict(), "trained_seconds": self.seconds()}
+        save_checkpoint(
+            self._folder,
+            self.step,
+            trainer_arrays(self.model),
+            {**self._run, "state": state},
+            self._config.save_total_limit,
+        )
+
+
+def save_weights(model: Any, path: Path) -> None:
+    """Writes a model's weights by their order and name."""
+    from safetensors.numpy import save_file
+
+    from tfmlm.files import atomic_write
+
+    arrays = {f"{i}/{v.name}": np.asarray(v.numpy()) for i, v in enumerate(model.weights)}
+    with atomic_write(path) as temporary:
+        save_file(arrays, temporary)
+
+
+def load_weights(model: Any, path: Path) -> None:
+    """Reads what `save_weights` wrote into the same model."""
+    from safetensors.numpy import load_file
+
+    arrays = load_file(path)
+    for i, variable in enumerate(model.weights):
+        variable.assign(arrays[f"{i}/{variable.name}"])

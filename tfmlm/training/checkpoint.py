@@ -1,0 +1,167 @@
+"""Step checkpoints that are whole or not there, checked when read.
+
+A checkpoint is a folder `step-<number>` with `state.safetensors` (every array that the rest of the
+run depends on) and `checkpoint.json` (counters, the loss curve, and the other file's size and
+digest). It is written beside and renamed; one that was damaged later is passed over for the one
+before. No pickle.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfmlm.errors import UserError
+from tfmlm.files import atomic_folder
+
+STATE_FILE = "state.safetensors"
+MANIFEST = "checkpoint.json"
+_NAME = re.compile(r"step-(\d+)")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A whole checkpoint.
+
+    Attributes:
+        folder: where it is.
+        step: steps done.
+        run: what `save_checkpoint` was given.
+    """
+
+    folder: Path
+    step: int
+    run: dict[str, Any]
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The saved arrays by name."""
+        from safetensors.numpy import load_file
+
+        return dict(load_file(self.folder / STATE_FILE))
+
+
+def save_checkpoint(
+    root: Path, step: int, arrays: dict[str, np.ndarray], run: dict[str, Any], keep: int
+) -> Path:
+    """Writes `root/step-<step>` and removes all but the newest `keep` checkpoints."""
+    from safetensors.numpy import save_file
+
+    target = root / f"step-{step:08d}"
+    with atomic_folder(target, overwrite=True) as temporary:
+        state = temporary / STATE_FILE
+        save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, state)
+        manifest = {
+            "step": step,
+            "size": state.stat().st_size,
+            "blake2b": _digest(state),
+            "run": run,
+        }
+        (temporary / MANIFEST).write_text(json.dumps(manifest) + "\n", encoding="utf-8")
+    for _, folder in _step_folders(root)[keep:]:
+        shutil.rmtree(folder, ignore_errors=True)
+    return target
+
+
+def latest_checkpoint(root: Path) -> tuple[Checkpoint | None, list[str]]:
+    """The newest whole checkpoint, and a line for each broken one that was passed over."""
+    notes = []
+    for _, folder in _step_folders(root):
+        checkpoint, problem = _read(folder)
+        if checkpoint is not None:
+            return checkpoint, notes
+        notes.append(f"checkpoint {folder.name} is passed over: {problem}")
+    return None, notes
+
+
+def open_checkpoint(folder: Path) -> Checkpoint:
+    """Opens one checkpoint folder.
+
+    Raises:
+        UserError: it is no checkpoint, or broken.
+    """
+    checkpoint, problem = _read(folder)
+    if checkpoint is None:
+        raise UserError(f"cannot resume from {folder}: {problem}")
+    return checkpoint
+
+
+def _read(folder: Path) -> tuple[Checkpoint | None, str]:
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        state = folder / STATE_FILE
+        if state.stat().st_size != manifest["size"]:
+            return None, "its file is cut off"
+        if _digest(state) != manifest["blake2b"]:
+            return None, "its file is damaged"
+        return Checkpoint(folder, int(manifest["step"]), manifest["run"]), ""
+    except FileNotFoundError as error:
+        return None, f"{Path(error.filename or '').name} is missing"
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return None, f"it cannot be read ({type(error).__name__})"
+
+
+def _step_folders(root: Path) -> list[tuple[int, Path]]:
+    """(step, folder), newest first."""
+    if not root.is_dir():
+        return []
+    found = []
+    for folder in root.iterdir():
+        match = _NAME.fullmatch(folder.name)
+        if match and folder.is_dir():
+            found.append((int(match.group(1)), folder))
+    return sorted(found, reverse=True)
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 22):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def trainer_arrays(trainer: Any) -> dict[str, np.ndarray]:
+    """Everything the rest of a run depends on, by name: weights, moments, counters."""
+    return {name: np.asarray(v.numpy()) for name, v in _variables(trainer).items()}
+
+
+def restore_trainer(trainer: Any, arrays: dict[str, np.ndarray]) -> None:
+    """Sets the trainer's variables to saved arrays.
+
+    Raises:
+        UserError: the arrays belong to another model or optimizer.
+    """
+    variables = _variables(trainer)
+    different = {
+        name
+        for name in variables.keys() | arrays.keys()
+        if name not in variables
+        or name not in arrays
+        or tuple(variables[name].shape) != arrays[name].shape
+    }
+    if different:
+        raise UserError(
+            f"the checkpoint belongs to another model or optimizer ({sorted(different)[0]} "
+            "differs); use another output_dir or overwrite_output_dir"
+        )
+    for name, variable in variables.items():
+        variable.assign(arrays[name])
+
+
+def _variables(trainer: Any) -> dict[str, Any]:
+    variables = {f"model/{i}/{v.name}": v for i, v in enumerate(trainer.model.weights)}
+    optimizer = trainer.optimizer
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    variables |= {f"optimizer/{i}/{v.name}": v for i, v in enumerate(inner.weights)}
+    if inner is not optimizer and optimizer.dynamic:
+        variables["optimizer/loss_scale"] = optimizer._loss_scale._current_loss_scale
+        variables["optimizer/loss_scale_counter"] = optimizer.dynamic_counter
+    variables |= {f"trainer/{name}": v for name, v in trainer.state_variables().items()}
+    return variables

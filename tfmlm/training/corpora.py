@@ -1,0 +1,71 @@
+"""The texts of a run: training and validation corpora from its settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tfmlm.config import CorpusConfig, EvaluateConfig
+from tfmlm.data.corpus import Corpus, DatasetPart, dataset_corpus, files_corpus, load_split
+
+
+@dataclass(frozen=True)
+class Corpora:
+    """Training texts, and validation texts if they are given apart."""
+
+    train: Corpus
+    validation: Corpus | None
+
+
+def open_corpora(config: CorpusConfig) -> Corpora:
+    """Opens what the settings name, and reads the first text of each part.
+
+    Raises:
+        UserError: something is missing, empty, unreadable, or has no such column.
+    """
+    column, limit = config.text_column, config.max_train_samples
+    validation = None
+    if config.validation_file:
+        validation = files_corpus(config.validation_file, column)
+    if config.train_file:
+        train = files_corpus(config.train_file, column, limit)
+    else:
+        name = config.dataset_name
+        assert name is not None
+        train = dataset_corpus(
+            name,
+            config.dataset_config_name,
+            config.dataset_split,
+            column,
+            limit,
+            streaming=config.streaming,
+        )
+        if validation is None and config.validation_split_percentage > 0:
+            own = load_split(name, config.dataset_config_name, "validation")
+            if own is not None:
+                validation = Corpus(
+                    f"data set {name} (validation)", (DatasetPart(own, name),), column
+                )
+    train.require_text()
+    if validation is not None:
+        validation.require_text()
+    return Corpora(train, validation)
+
+
+def open_evaluation_corpus(config: EvaluateConfig) -> Corpus:
+    """The texts to evaluate on.
+
+    Raises:
+        UserError: as `open_corpora`.
+    """
+    if config.validation_file:
+        corpus = files_corpus(config.validation_file, config.text_column)
+    else:
+        assert config.dataset_name is not None
+        corpus = dataset_corpus(
+            config.dataset_name,
+            config.dataset_config_name,
+            config.dataset_split,
+            config.text_column,
+        )
+    corpus.require_text()
+    return corpus

@@ -1,0 +1,97 @@
+"""Stateless dropout: a function of (seed, step, replica, layer), so that a run can be resumed.
+
+Keras draws dropout from generators with a state of their own, one a layer and replica. Here the
+layers of a model ask for a seed that belongs to the step instead; nothing has to be saved.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+
+
+class _Step(threading.local):
+    """Seed of the step that this thread traces or runs, and the calls so far."""
+
+    seed: Any = None
+    calls: int = 0
+
+
+_step = _Step()
+
+
+@contextlib.contextmanager
+def dropout_seed(seed: tf.Tensor) -> Iterator[None]:
+    """Dropout inside the block, in this thread, is determined by `seed` (int32 [2])."""
+    previous = _step.seed, _step.calls
+    _step.seed, _step.calls = seed, 0
+    try:
+        yield
+    finally:
+        _step.seed, _step.calls = previous
+
+
+def step_seed(seed: int, step: tf.Tensor, replica: Any, part: Any = 0) -> tf.Tensor:
+    """Seed int32 [2] of one (step, replica, micro-batch) of a run with this seed."""
+    base = tf.stack([tf.constant(seed, tf.int32), tf.cast(step, tf.int32)])
+    base = tf.random.experimental.stateless_fold_in(base, tf.cast(replica, tf.int32))
+    return tf.random.experimental.stateless_fold_in(base, tf.cast(part, tf.int32))
+
+
+def make_dropout_stateless(model: tf_keras.Model) -> int:
+    """Makes every dropout layer of a model draw from `dropout_seed`; returns how many there are.
+
+    Outside of `dropout_seed` the layers draw as before.
+    """
+    count = 0
+    for layer in model.submodules:
+        if isinstance(layer, tf_keras.layers.Dropout):
+            if not isinstance(layer._random_generator, _StatelessGenerator):
+                layer._random_generator = _StatelessGenerator(layer._random_generator)
+            count += 1
+        elif hasattr(layer, "xdropout"):  # DeBERTa's own dropout layer
+            _replace_xdropout(layer)
+            count += 1
+    return count
+
+
+def _next_seed() -> tf.Tensor:
+    _step.calls += 1
+    return tf.random.experimental.stateless_fold_in(_step.seed, _step.calls)
+
+
+class _StatelessGenerator:
+    """Stands in for a Keras layer's random generator."""
+
+    def __init__(self, original: Any) -> None:
+        self._original = original
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._original, name)
+
+    def dropout(self, inputs: tf.Tensor, rate: float, noise_shape: Any = None) -> tf.Tensor:
+        if _step.seed is None:
+            return self._original.dropout(inputs, rate, noise_shape=noise_shape)
+        return tf.nn.experimental.stateless_dropout(
+            inputs, rate=rate, seed=_next_seed(), noise_shape=noise_shape, rng_alg="philox"
+        )
+
+
+def _replace_xdropout(layer: Any) -> None:
+    original = layer.xdropout
+
+    def xdropout(inputs: tf.Tensor) -> tf.Tensor:
+        if _step.seed is None:
+            return original(inputs)
+        if not layer.drop_prob:
+            return inputs
+        return tf.nn.experimental.stateless_dropout(
+            inputs, rate=layer.drop_prob, seed=_next_seed(), rng_alg="philox"
+        )
+
+    layer.xdropout = xdropout

@@ -1,0 +1,480 @@
+"""A training run from its settings to its checkpoint folder."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from tfmlm.config import TrainConfig
+from tfmlm.data.blocks import Blocks, build_blocks, split_rows
+from tfmlm.data.pipeline import EpochOrder, masked_batches
+from tfmlm.data.tokenizer_training import trained_tokenizer
+from tfmlm.errors import UserError
+from tfmlm.files import write_json
+from tfmlm.hub.model_card import model_card
+from tfmlm.models import load_config, load_model_and_report, load_tokenizer
+from tfmlm.training import model_setup, report, run_folder
+from tfmlm.training.callbacks import (
+    Checkpoints,
+    Curve,
+    Evaluation,
+    Progress,
+    RunState,
+    load_weights,
+)
+from tfmlm.training.checkpoint import (
+    Checkpoint,
+    latest_checkpoint,
+    open_checkpoint,
+    restore_trainer,
+)
+from tfmlm.training.corpora import Corpora, open_corpora
+from tfmlm.training.metrics import Evaluator, log_unigram, unigram_loss
+from tfmlm.training.optimizer import WarmupSchedule, create_optimizer
+from tfmlm.training.signals import StopSignals
+from tfmlm.training.strategy import distribute, get_strategy, is_chief, layout_of, worker_count
+from tfmlm.training.trainer import MaskedLMTrainer
+
+POLICIES = {"no": "float32", "fp16": "mixed_float16", "bf16": "mixed_bfloat16"}
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What a run is evaluated on."""
+
+    blocks: Blocks
+    rows: np.ndarray
+
+
+def run_training(
+    config: TrainConfig,
+    *,
+    callbacks: Sequence[tf_keras.callbacks.Callback] = (),
+    strategy: tf.distribute.Strategy | None = None,
+) -> dict[str, Any]:
+    """Trains, evaluates and writes the checkpoint folder; resumes what is there.
+
+    Args:
+        config: settings of the run.
+        callbacks: further Keras callbacks; `model` is the `MaskedLMTrainer`, whose
+            `save_pretrained` writes the weights.
+        strategy: a distribution strategy, instead of the one that the settings name.
+
+    Returns:
+        What `all_results.json` holds: train_loss, train_runtime, train_steps, epoch, …, and, with
+        held-out text, eval_loss, perplexity, eval_accuracy, eval_top5_accuracy,
+        eval_masked_tokens, unigram_loss, and initial_eval_loss if `eval_on_start`. If the run was
+        stopped by a signal: `{"stopped": True, "train_steps": …}`.
+
+    Raises:
+        UserError: a setting or a file is wrong; nothing has been trained.
+        RunFailedError: a worker is missing.
+        KeyboardInterrupt: Ctrl-C; a checkpoint has been saved.
+    """
+    folder = run_folder.check_output_folder(config)
+    corpora = open_corpora(config)
+    if strategy is None:
+        strategy = get_strategy(
+            config.strategy, tpu_name=config.tpu_name, worker_timeout=config.worker_timeout
+        )
+    with _policy(POLICIES[config.mixed_precision]):
+        return _Run(config, folder, corpora, strategy).go(callbacks)
+
+
+class _Run:
+    """One run: settings, data, model, and what is made of them."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        folder: Path,
+        corpora: Corpora,
+        strategy: tf.distribute.Strategy,
+    ) -> None:
+        self.config = config
+        self.folder = folder
+        self.corpora = corpora
+        self.strategy = strategy
+        self.chief = is_chief(strategy)
+        self.checkpoints = folder / run_folder.CHECKPOINTS
+
+    def say(self, text: str) -> None:
+        """One line on stderr, from one worker only."""
+        if self.chief:
+            print(text, file=sys.stderr, flush=True)
+
+    def go(self, callbacks: Sequence[tf_keras.callbacks.Callback]) -> dict[str, Any]:
+        config = self.config
+        if config.overwrite_output_dir and self.chief:
+            run_folder.clear_former_run(self.folder)
+        tokenizer = self._tokenizer()
+        model_config = self._model_config(tokenizer)
+        length = model_setup.block_length(config.max_seq_length, model_config, tokenizer)
+        blocks, rows, held_out = self._blocks(tokenizer, length)
+        layout = layout_of(
+            self.strategy, config.per_device_train_batch_size * config.gradient_accumulation_steps
+        )
+        order = EpochOrder(rows, layout.global_rows, config.seed)
+        total = total_steps(config, order.steps_per_epoch)
+        identity = {
+            "blocks": blocks.checksum,
+            "validation": held_out.blocks.checksum if held_out else None,
+            "global_rows": layout.global_rows,
+            "total_steps": total,
+        }
+        checkpoint = self._checkpoint(identity)
+        if checkpoint is None and (done := self._already_finished()):
+            return done
+
+        model = self._model(tokenizer, model_config, blocks, rows, checkpoint is not None)
+        trainer, schedule = self._trainer(model, total)
+        state = RunState()
+        first_step = 0
+        if checkpoint is not None:
+            state = RunState.from_dict(checkpoint.run["state"])
+            with self.strategy.scope():
+                restore_trainer(trainer, checkpoint.arrays())
+            first_step = checkpoint.step
+            self.say(f"Resuming from step {first_step} of {total} ({checkpoint.folder})")
+        elif self.chief:
+            write_json(self.folder / report.RUN_FILE, config.to_dict())
+        trainer.resume_at(*divmod(first_step, order.steps_per_epoch))
+
+        pad_to = None if config.line_by_line and not config.pad_to_max_length else length
+        batches = masked_batches(
+            model,
+            blocks,
+            tokenizer=tokenizer,
+            masking=config,
+            layout=layout,
+            order=order,
+            steps=total,
+            first_step=first_step,
+            seed=config.seed,
+            pad_to=pad_to,
+        )
+        evaluator = None
+        if held_out is not None:
+            evaluator = Evaluator(
+                model,
+                tokenizer,
+                held_out.blocks,
+                rows=held_out.rows,
+                batch_size=config.per_device_eval_batch_size,
+                masking=config,
+                seed=config.seed,
+                strategy=self.strategy,
+                pad_to=pad_to,
+            )
+        self.say(
+            f"Training {type(model).__name__} ({model.count_params():,} parameters) on "
+            f"{len(rows):,} blocks of up to {length} tokens, {total} steps of "
+            f"{layout.global_rows} on {self.strategy.num_replicas_in_sync} device(s)"
+        )
+        self._show_example(batches, tokenizer)
+        extra: dict[str, Any] = {}
+        if evaluator is not None and config.eval_on_start:
+            extra["initial_eval_loss"] = (
+                checkpoint.run.get("initial_eval_loss")
+                if checkpoint is not None
+                else evaluator()["eval_loss"]
+            )
+        writer = None
+        if self.chief:
+            writer = tf.summary.create_file_writer(str(self.folder / run_folder.LOGS))
+        with StopSignals() as signals:
+            common = (state, order.steps_per_epoch, total, first_step)
+            curve = Curve(*common, every=config.logging_steps, schedule=schedule, writer=writer)
+            steps: list[Any] = [Progress(*common)] if self.chief else []
+            steps.append(curve)
+            best_file = self._best_file()
+            evaluation = None
+            if evaluator is not None:
+                evaluation = Evaluation(
+                    *common,
+                    evaluator=evaluator,
+                    config=config,
+                    curve=curve,
+                    best_file=best_file,
+                    chief=self.chief,
+                )
+                steps.append(evaluation)
+            keeper = Checkpoints(
+                *common,
+                folder=self.checkpoints,
+                config=config,
+                run={**identity, **extra},
+                chief=self.chief,
+                signals=signals,
+                workers=worker_count(self.strategy),
+            )
+            steps.append(keeper)
+            trainer.fit(
+                distribute(self.strategy, batches.apply(_of_unknown_length)),
+                epochs=math.ceil(total / order.steps_per_epoch),
+                steps_per_epoch=order.steps_per_epoch,
+                callbacks=[*steps, *callbacks],
+                verbose=0,
+            )
+            if signals.obeyed and not state.finished:
+                return self._stopped(signals, keeper)
+        if writer is not None:
+            writer.close()
+        if best_file is not None and state.best_step and state.best_step != keeper.step:
+            self._restore_best(model, best_file, state)
+            evaluation = None
+        figures = None
+        if evaluator is not None:
+            fresh = evaluation is not None and evaluation.last_step == keeper.step
+            figures = dict(state.evaluations[-1]) if fresh else evaluator()
+            figures = {k: v for k, v in figures.items() if k not in ("step",)}
+            figures["epoch"] = keeper.epoch
+            assert held_out is not None
+            figures |= extra
+            figures["unigram_loss"] = unigram_loss(
+                model,
+                tokenizer,
+                held_out.blocks,
+                train_rows=rows,
+                rows=held_out.rows,
+                masking=config,
+                seed=config.seed,
+                train_blocks=blocks,
+            )
+        train = train_results(state, keeper, len(rows), layout.global_rows)
+        if not self.chief:
+            return {**train, **(figures or {})}
+        return self._write(model, tokenizer, state, train, figures)
+
+    # -- parts ------------------------------------------------------------------------------
+
+    def _tokenizer(self) -> Any:
+        config = self.config
+        if config.train_tokenizer:
+            self.say(f"Training a {config.train_tokenizer} tokenizer")
+            return trained_tokenizer(
+                self.corpora.train,
+                config.train_tokenizer,
+                config.vocab_size,
+                self.checkpoints,
+                lowercase=config.tokenizer_lowercase,
+                model_type=config.model_type or "",
+            )
+        name = config.tokenizer_name or config.model_name_or_path
+        assert name is not None
+        revision = None if config.tokenizer_name else config.revision
+        return load_tokenizer(name, revision)
+
+    def _model_config(self, tokenizer: Any) -> Any:
+        config = self.config
+        if config.model_type:
+            return model_setup.new_config(config.model_type, config.config_overrides, tokenizer)
+        assert config.model_name_or_path is not None
+        return load_config(config.model_name_or_path, config.revision)
+
+    def _blocks(self, tokenizer: Any, length: int) -> tuple[Blocks, np.ndarray, HeldOut | None]:
+        config = self.config
+        words = config.whole_word_mask or config.span_masking
+        settings = {
+            "line_by_line": config.line_by_line,
+            "words": words,
+            "cache_dir": config.cache_dir,
+            "overwrite": config.overwrite_cache,
+            "progress": self.chief,
+        }
+        blocks = build_blocks(self.corpora.train, tokenizer, length, **settings)
+        if not config.line_by_line and blocks.tokens < length - 2 and config.max_seq_length:
+            raise UserError(
+                f"{self.corpora.train.name} has {blocks.tokens} tokens, too few for one block of "
+                f"{length}: give more text, a smaller max_seq_length, or line_by_line"
+            )
+        if self.corpora.validation is not None:
+            other = build_blocks(self.corpora.validation, tokenizer, length, **settings)
+            held_out = HeldOut(other, np.arange(len(other))[: config.max_eval_samples])
+            return blocks, np.arange(len(blocks)), held_out
+        rows, held = split_rows(len(blocks), config.validation_split_percentage, config.seed)
+        held = held[: config.max_eval_samples]
+        return blocks, rows, HeldOut(blocks, held) if len(held) else None
+
+    def _checkpoint(self, identity: dict[str, Any]) -> Checkpoint | None:
+        config = self.config
+        if config.resume_from_checkpoint:
+            checkpoint: Checkpoint | None = open_checkpoint(Path(config.resume_from_checkpoint))
+        else:
+            checkpoint, notes = latest_checkpoint(self.checkpoints)
+            for note in notes:
+                self.say(note)
+        if checkpoint is None:
+            return None
+        for name, value in identity.items():
+            if checkpoint.run.get(name) != value:
+                what = {
+                    "blocks": "the corpus or its tokens",
+                    "validation": "the validation text",
+                    "global_rows": "the rows of a step over all devices",
+                    "total_steps": "the number of steps",
+                }[name]
+                raise UserError(
+                    f"cannot resume from {checkpoint.folder}: {what} changed "
+                    f"({checkpoint.run.get(name)} → {value}); start anew with "
+                    "overwrite_output_dir, or choose another output_dir"
+                )
+        return checkpoint
+
+    def _already_finished(self) -> dict[str, Any] | None:
+        return None
+
+    def _model(
+        self, tokenizer: Any, model_config: Any, blocks: Blocks, rows: np.ndarray, resumed: bool
+    ) -> Any:
+        config = self.config
+        tf_keras.utils.set_random_seed(config.seed)
+        with self.strategy.scope():
+            if config.model_type:
+                model = model_setup.build_new_model(model_config)
+                untrained_head = True
+            else:
+                assert config.model_name_or_path is not None
+                model, loaded = load_model_and_report(config.model_name_or_path, config.revision)
+                model_setup.fit_vocabulary(model, tokenizer, self.say)
+                untrained_head = model_setup.bias_is_missing(model, loaded.missing)
+            if untrained_head and not resumed:
+                frequencies = log_unigram(blocks.token_counts(len(tokenizer), rows), tokenizer)
+                if model_setup.set_unigram_bias(model, frequencies) and not config.model_type:
+                    self.say(
+                        "The checkpoint has no masked-LM head: its output bias starts at the "
+                        "corpus' log-unigram frequencies"
+                    )
+        return model
+
+    def _trainer(self, model: Any, total: int) -> tuple[MaskedLMTrainer, WarmupSchedule]:
+        config = self.config
+        warmup = config.warmup_steps or math.ceil(config.warmup_ratio * total)
+        with self.strategy.scope():
+            trainer = MaskedLMTrainer(
+                model,
+                seed=config.seed,
+                accumulation=config.gradient_accumulation_steps,
+                max_grad_norm=config.max_grad_norm,
+                jit_compile=config.jit_compile,
+            )
+            optimizer, schedule = create_optimizer(
+                config.learning_rate,
+                total,
+                num_warmup_steps=min(warmup, total),
+                schedule=config.lr_scheduler_type,
+                weight_decay=config.weight_decay,
+                beta_1=config.adam_beta1,
+                beta_2=config.adam_beta2,
+                epsilon=config.adam_epsilon,
+                end=config.lr_end,
+                power=config.lr_power,
+            )
+            optimizer.iterations  # noqa: B018 (made before the other weights, as in a first step)
+            if config.mixed_precision == "fp16":
+                optimizer = tf_keras.mixed_precision.LossScaleOptimizer(optimizer)
+            trainer.compile(optimizer)
+            inner = getattr(optimizer, "inner_optimizer", optimizer)
+            inner._create_all_weights(model.trainable_variables)
+        return trainer, schedule
+
+    def _best_file(self) -> Path | None:
+        wanted = self.config.load_best_model_at_end or self.config.early_stopping_patience
+        return self.checkpoints / "best.safetensors" if wanted else None
+
+    def _restore_best(self, model: Any, best_file: Path, state: RunState) -> None:
+        self.say(f"Keeping the weights of step {state.best_step}, the best evaluation's")
+        with self.strategy.scope():
+            load_weights(model, best_file)
+
+    def _show_example(self, batches: tf.data.Dataset, tokenizer: Any) -> None:
+        if not self.chief:
+            return
+        features, labels = next(iter(batches.take(1)))
+        seen, hidden = report.masked_example(features, labels, tokenizer)
+        self.say(f"First block, masked: {seen}\n  to predict: {hidden}")
+
+    def _stopped(self, signals: StopSignals, keeper: Checkpoints) -> dict[str, Any]:
+        name = signal.Signals(signals.received or signal.SIGTERM).name
+        self.say(
+            f"Stopped by {name} after step {keeper.step} of {keeper.total_steps}; a checkpoint is "
+            "saved, and the same command resumes"
+        )
+        if signals.received == signal.SIGINT:
+            raise KeyboardInterrupt
+        return {"stopped": True, "train_steps": keeper.step}
+
+    def _write(
+        self,
+        model: Any,
+        tokenizer: Any,
+        state: RunState,
+        train: dict[str, Any],
+        figures: dict[str, Any] | None,
+    ) -> dict[str, Any]:
+        config = self.config
+        results = {**train, **(figures or {})}
+        base = config.model_name_or_path
+        card = model_card(
+            name=config.hub_model_id or self.folder.resolve().name,
+            config=config.to_dict(),
+            results=results,
+            mask_token=tokenizer.mask_token,
+            base_model=base if base and not Path(base).exists() else None,
+            history=state.evaluations,
+        )
+        report.save_checkpoint_folder(self.folder, model, tokenizer, card)
+        unigram = figures["unigram_loss"] if figures else None
+        report.draw_curve(self.folder / "training.png", state.curve, state.evaluations, unigram)
+        return report.write_results(self.folder, train, figures)
+
+
+def total_steps(config: TrainConfig, steps_per_epoch: int) -> int:
+    """Steps of the run: `max_steps`, or whole and part epochs rounded up."""
+    if config.max_steps > 0:
+        return config.max_steps
+    return max(1, math.ceil(config.num_train_epochs * steps_per_epoch))
+
+
+def train_results(
+    state: RunState, keeper: Checkpoints, samples: int, global_rows: int
+) -> dict[str, Any]:
+    """The figures of training, named as run_mlm.py's."""
+    seconds = keeper.seconds()
+    weights = np.diff([0, *[point["step"] for point in state.curve]])
+    losses = [point["loss"] for point in state.curve]
+    return {
+        "epoch": keeper.epoch,
+        "train_loss": float(np.average(losses, weights=weights)) if losses else math.nan,
+        "train_runtime": seconds,
+        "train_samples": samples,
+        "train_samples_per_second": keeper.step * global_rows / max(seconds, 1e-9),
+        "train_steps": keeper.step,
+        "train_steps_per_second": keeper.step / max(seconds, 1e-9),
+    }
+
+
+@contextlib.contextmanager
+def _policy(name: str) -> Iterator[None]:
+    """Sets Keras' mixed-precision policy inside the block."""
+    previous = tf_keras.mixed_precision.global_policy()
+    tf_keras.mixed_precision.set_global_policy(name)
+    try:
+        yield
+    finally:
+        tf_keras.mixed_precision.set_global_policy(previous)
+
+
+def _of_unknown_length(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """Keras starts a data set of exactly one epoch anew each epoch; this one goes on."""
+    return dataset.filter(lambda *_: True)

@@ -1,0 +1,203 @@
+"""The model of a run: from a checkpoint or from scratch, checked against tokenizer and blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tfmlm.data.tokenizer_training import PADDING_IS_ONE
+from tfmlm.errors import UserError
+
+DEFAULT_MAX_LENGTH = 512
+_UNLIMITED_POSITIONS = ("funnel",)
+
+
+def new_config(model_type: str, overrides: str | None, tokenizer: Any) -> Any:
+    """A config for a new model whose ids are the tokenizer's.
+
+    Raises:
+        UserError: no such architecture for masked LMs in TensorFlow, or a bad override.
+    """
+    from transformers import CONFIG_MAPPING, TF_MODEL_FOR_MASKED_LM_MAPPING
+
+    known = sorted(config.model_type for config in TF_MODEL_FOR_MASKED_LM_MAPPING)
+    if model_type not in known:
+        import difflib
+
+        close = difflib.get_close_matches(model_type, known, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise UserError(f"model_type is {model_type!r}{hint} (choose from {', '.join(known)})")
+    config = CONFIG_MAPPING[model_type]()
+    for name in ("bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id", "mask_token_id"):
+        if getattr(config, name, None) is not None:
+            setattr(config, name, None)
+    size_name = "vocab_size" if hasattr(config, "vocab_size") else "n_words"
+    setattr(config, size_name, len(tokenizer))
+    if tokenizer.pad_token_id is not None:
+        config.pad_token_id = tokenizer.pad_token_id
+    if hasattr(config, "pad_index"):
+        config.pad_index = tokenizer.pad_token_id or 0
+    for name in ("bos", "eos", "cls", "sep", "mask"):
+        value = getattr(tokenizer, f"{name}_token_id", None)
+        if value is not None and name in ("bos", "eos", "mask"):
+            setattr(config, f"{name}_token_id", value)
+    _override(config, overrides)
+    return config
+
+
+def _override(config: Any, overrides: str | None) -> None:
+    """Applies `name=value,name=value`, with values in the type of the config's own."""
+    for item in filter(None, (part.strip() for part in (overrides or "").split(","))):
+        name, separator, value = item.partition("=")
+        name = name.strip()
+        if not separator:
+            raise UserError(f"config_overrides: {item!r} is not NAME=VALUE")
+        if not hasattr(config, name):
+            import difflib
+
+            close = difflib.get_close_matches(name, config.to_dict(), n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise UserError(f"config_overrides: {config.model_type} has no {name}{hint}")
+        old = getattr(config, name)
+        try:
+            setattr(config, name, _parse(value.strip(), old))
+        except ValueError:
+            raise UserError(
+                f"config_overrides: {name} is {value!r}; expected {type(old).__name__}"
+            ) from None
+
+
+def _parse(text: str, old: Any) -> Any:
+    if isinstance(old, bool):
+        if text.lower() not in ("true", "false", "1", "0"):
+            raise ValueError
+        return text.lower() in ("true", "1")
+    if isinstance(old, int):
+        return int(text)
+    if isinstance(old, float):
+        return float(text)
+    if old is None or isinstance(old, list | tuple):
+        import yaml
+
+        # A list is written with semicolons or spaces, since commas part the overrides.
+        return yaml.safe_load(text.replace(";", ",").replace(" ", ","))
+    return text
+
+
+def max_positions(config: Any) -> int | None:
+    """Most tokens a model has positions for, or None if there is no limit."""
+    if config.model_type in _UNLIMITED_POSITIONS:
+        return None
+    if config.model_type == "deberta-v2" and not getattr(config, "position_biased_input", True):
+        return None
+    positions = getattr(config, "max_position_embeddings", None)
+    if not positions or positions < 0:
+        return None
+    if config.model_type in PADDING_IS_ONE:
+        if getattr(config, "position_embedding_type", "absolute") == "rotary":
+            return None
+        return int(positions) - 2
+    return int(positions)
+
+
+def block_length(wanted: int | None, config: Any, tokenizer: Any) -> int:
+    """Tokens of a block: what the user asked for, or what model and tokenizer allow, up to 512.
+
+    Raises:
+        UserError: more than the model has positions for.
+    """
+    positions = max_positions(config)
+    if wanted is not None:
+        if positions is not None and wanted > positions:
+            raise UserError(
+                f"max_seq_length is {wanted}, but the model has positions for {positions} tokens; "
+                f"use --max_seq_length {positions} or less"
+            )
+        return wanted
+    limits = [DEFAULT_MAX_LENGTH, positions or DEFAULT_MAX_LENGTH]
+    if tokenizer.model_max_length and tokenizer.model_max_length < 1e9:
+        limits.append(int(tokenizer.model_max_length))
+    return min(limits)
+
+
+def build_new_model(config: Any) -> Any:
+    """A TF masked LM with initial weights, all of them made.
+
+    Raises:
+        UserError: the config's numbers do not fit together.
+    """
+    from transformers import TFAutoModelForMaskedLM
+
+    try:
+        model = TFAutoModelForMaskedLM.from_config(config)
+        model.build_in_name_scope()
+        model(_example(model), training=False)
+    except UserError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(
+            f"a {config.model_type} of this config cannot be built: {reason}"
+        ) from error
+    return model
+
+
+def _example(model: Any) -> dict[str, Any]:
+    import tensorflow as tf
+
+    return {"input_ids": tf.ones([1, 8], tf.int32), "attention_mask": tf.ones([1, 8], tf.int32)}
+
+
+def fit_vocabulary(model: Any, tokenizer: Any, say: Callable[[str], None]) -> None:
+    """Gives the model rows for tokens that its tokenizer has and it has not."""
+    size = getattr(model.config, "vocab_size", None) or getattr(model.config, "n_words", 0)
+    if len(tokenizer) > size:
+        say(f"The embeddings grow from {size:,} to {len(tokenizer):,} rows, as the tokenizer has")
+        try:
+            model.resize_token_embeddings(len(tokenizer))
+        except Exception as error:
+            raise UserError(
+                f"the tokenizer has {len(tokenizer)} tokens, the model {size}, and its embeddings "
+                f"cannot be resized ({type(error).__name__}); use the model's own tokenizer"
+            ) from error
+
+
+def output_bias(model: Any) -> Any:
+    """The variable [vocabulary] that is added to the logits, or None."""
+    size = getattr(model.config, "vocab_size", None) or getattr(model.config, "n_words", None)
+    found = [
+        v
+        for v in model.trainable_variables
+        if v.shape.rank == 1 and v.shape[0] == size and v.name.split(":")[0].endswith("bias")
+    ]
+    return found[-1] if found else None
+
+
+def bias_is_missing(model: Any, missing: tuple[str, ...]) -> bool:
+    """Whether the output bias is among the weights (PyTorch's names) a checkpoint lacked."""
+    from transformers.modeling_tf_pytorch_utils import convert_tf_weight_name_to_pt_weight_name
+
+    bias = output_bias(model)
+    if bias is None:
+        return False
+    name, _ = convert_tf_weight_name_to_pt_weight_name(bias.name)
+    rename = getattr(model, "tf_to_pt_weight_rename", None)
+    names = {name, *(rename(name) if rename else ())}
+    return bool(names & set(missing)) or bias.name in missing
+
+
+def set_unigram_bias(model: Any, log_probabilities: np.ndarray) -> bool:
+    """Sets the output bias to log-unigram frequencies; returns whether the model has one.
+
+    An untrained head then starts at the loss of guessing by frequency, not at log(vocabulary).
+    """
+    bias = output_bias(model)
+    if bias is None:
+        return False
+    value = np.full(int(bias.shape[0]), float(log_probabilities.min()), np.float32)
+    count = min(len(value), len(log_probabilities))
+    value[:count] = log_probabilities[:count]
+    bias.assign(value)
+    return True

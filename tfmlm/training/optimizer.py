@@ -1,0 +1,200 @@
+"""AdamWeightDecay with the right exclusions, and learning-rate schedules without a lost step."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+from transformers import AdamWeightDecay
+
+from tfmlm.config import SCHEDULES
+from tfmlm.errors import UserError
+
+NO_DECAY = (
+    r"(^|/)bias$",
+    r"(^|/)(gamma|beta)$",
+    r"(^|/)(LayerNorm|layer_norm|layernorm)(/|$)",
+)
+"""Biases and layer norms, as regular expressions on a variable's path below its model's name."""
+
+
+def path_below_model(name: str) -> str:
+    """`tf_bert_for_masked_lm/bert/pooler/dense/kernel:0` → `bert/pooler/dense/kernel`.
+
+    The model's own name is left out: it may contain what a pattern looks for, as that of
+    roberta-prelayernorm does.
+    """
+    name = name.split(":")[0]
+    return name.split("/", 1)[1] if "/" in name else name
+
+
+class MaskedLMAdamWeightDecay(AdamWeightDecay):
+    """transformers' AdamWeightDecay with patterns on paths, kept in the optimizer's config.
+
+    Args:
+        exclude_from_weight_decay: regular expressions, searched in the path of a variable below
+            its model's name.
+        include_in_weight_decay: the same; includes win over excludes.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        *,
+        include_in_weight_decay: Sequence[str] | None = None,
+        exclude_from_weight_decay: Sequence[str] | None = NO_DECAY,
+        name: str = "MaskedLMAdamWeightDecay",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            learning_rate,
+            include_in_weight_decay=list(include_in_weight_decay or []),
+            exclude_from_weight_decay=list(exclude_from_weight_decay or []),
+            name=name,
+            **kwargs,
+        )
+
+    def decays(self, name: str) -> bool:
+        """Whether the variable of this name is subject to weight decay."""
+        return bool(self._do_use_weight_decay(name))
+
+    def _do_use_weight_decay(self, param_name: str) -> bool:
+        if self.weight_decay_rate == 0:
+            return False
+        path = path_below_model(param_name)
+        if any(re.search(pattern, path) for pattern in self._include_in_weight_decay):
+            return True
+        return not any(re.search(pattern, path) for pattern in self._exclude_from_weight_decay)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        config["include_in_weight_decay"] = list(self._include_in_weight_decay)
+        config["exclude_from_weight_decay"] = list(self._exclude_from_weight_decay)
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> MaskedLMAdamWeightDecay:
+        config = dict(config)
+        rate = config.get("learning_rate")
+        if isinstance(rate, dict):
+            config["learning_rate"] = tf_keras.optimizers.schedules.deserialize(
+                rate, custom_objects={"WarmupSchedule": WarmupSchedule}
+            )
+        return cls(**config)
+
+
+class WarmupSchedule(tf_keras.optimizers.schedules.LearningRateSchedule):
+    """Rises linearly over the warm-up, then falls as `kind` says.
+
+    Step s of the warm-up (counted from 0) has (s + 1) / warmup_steps of the peak, so that no step
+    is lost at a rate of 0; after it the share of the decay gone is (s − warmup) / (total − warmup),
+    which is below 1 up to the last step. Kinds: linear, cosine, polynomial, constant.
+
+    Args:
+        peak: highest learning rate.
+        total_steps: steps of the run.
+        warmup_steps: steps of the rise.
+        kind: course of the fall.
+        end: share of the peak at which the fall ends.
+        power: exponent of the polynomial.
+    """
+
+    def __init__(
+        self,
+        peak: float,
+        total_steps: int,
+        warmup_steps: int = 0,
+        kind: str = "linear",
+        end: float = 0.0,
+        power: float = 2.0,
+    ) -> None:
+        super().__init__()
+        if kind not in SCHEDULES:
+            raise UserError(f"schedule is {kind!r}; choose from {', '.join(SCHEDULES)}")
+        self.peak = peak
+        self.total_steps = total_steps
+        self.warmup_steps = warmup_steps
+        self.kind = kind
+        self.end = end
+        self.power = power
+
+    def __call__(self, step: Any) -> tf.Tensor:
+        step = tf.cast(step, tf.float32)
+        warmup = float(self.warmup_steps)
+        rise = (step + 1.0) / max(warmup, 1.0)
+        gone = (step - warmup) / max(float(self.total_steps) - warmup, 1.0)
+        gone = tf.clip_by_value(gone, 0.0, 1.0)
+        if self.kind == "constant":
+            left = tf.ones_like(gone)
+        elif self.kind == "cosine":
+            left = 0.5 * (1.0 + tf.cos(math.pi * gone))
+        elif self.kind == "polynomial":
+            left = (1.0 - gone) ** self.power
+        else:
+            left = 1.0 - gone
+        if self.kind != "constant":
+            left = self.end + (1.0 - self.end) * left
+        return self.peak * tf.where(step < warmup, tf.minimum(rise, 1.0), left)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "peak": self.peak,
+            "total_steps": self.total_steps,
+            "warmup_steps": self.warmup_steps,
+            "kind": self.kind,
+            "end": self.end,
+            "power": self.power,
+        }
+
+
+def create_optimizer(
+    learning_rate: float,
+    num_train_steps: int,
+    *,
+    num_warmup_steps: int = 0,
+    schedule: str = "linear",
+    weight_decay: float = 0.01,
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    epsilon: float = 1e-8,
+    max_grad_norm: float | None = None,
+    end: float = 0.0,
+    power: float = 2.0,
+) -> tuple[MaskedLMAdamWeightDecay, WarmupSchedule]:
+    """An AdamWeightDecay for any of the masked-LM architectures, and its schedule.
+
+    Args:
+        learning_rate: peak of the learning rate.
+        num_train_steps: steps of the whole run.
+        num_warmup_steps: steps over which the rate rises; fewer than num_train_steps.
+        schedule: linear, cosine, polynomial or constant.
+        weight_decay: decoupled decay (Loshchilov and Hutter, 2019) of all weights but biases and
+            layer norms.
+        max_grad_norm: scale gradients down to this global norm in `apply_gradients`; leave it out
+            with `MaskedLMTrainer`, which clips by itself.
+
+    Raises:
+        UserError: numbers of steps that cannot be.
+    """
+    if num_train_steps < 1:
+        raise UserError(f"num_train_steps is {num_train_steps}; it must be at least 1")
+    if not 0 <= num_warmup_steps <= num_train_steps:
+        raise UserError(
+            f"the warm-up has {num_warmup_steps} steps; it must be between 0 and the run's "
+            f"{num_train_steps}"
+        )
+    rate = WarmupSchedule(learning_rate, num_train_steps, num_warmup_steps, schedule, end, power)
+    clipping = {"global_clipnorm": max_grad_norm} if max_grad_norm else {}
+    optimizer = MaskedLMAdamWeightDecay(
+        rate,
+        beta_1=beta_1,
+        beta_2=beta_2,
+        epsilon=epsilon,
+        weight_decay_rate=weight_decay,
+        **clipping,
+    )
+    return optimizer, rate

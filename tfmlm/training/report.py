@@ -1,0 +1,91 @@
+"""What a run leaves behind: results, the curve's picture, model, tokenizer, model card."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from tfmlm.files import TEMPORARY_PREFIX, atomic_write, write_json
+
+RUN_FILE = "training_config.json"
+
+
+def write_results(
+    folder: Path, train: dict[str, Any], evaluation: dict[str, Any] | None
+) -> dict[str, Any]:
+    """Writes `train_results.json`, `eval_results.json` and `all_results.json`; returns all."""
+    write_json(folder / "train_results.json", json_ready(train))
+    everything = dict(train)
+    if evaluation is not None:
+        write_json(folder / "eval_results.json", json_ready(evaluation))
+        everything |= evaluation
+    write_json(folder / "all_results.json", json_ready(everything))
+    return everything
+
+
+def json_ready(values: dict[str, Any]) -> dict[str, Any]:
+    """Infinite and undefined numbers as null, which JSON can hold."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in values.items()
+    }
+
+
+def draw_curve(
+    path: Path,
+    curve: list[dict[str, float]],
+    evaluations: list[dict[str, float]],
+    unigram: float | None = None,
+) -> None:
+    """Draws loss and learning rate over the steps."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 6), layout="constrained")
+    FigureCanvasAgg(figure)
+    losses, rates = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    steps = [point["step"] for point in curve]
+    losses.plot(steps, [point["loss"] for point in curve], color="tab:blue", label="training")
+    if evaluations:
+        losses.plot(
+            [point["step"] for point in evaluations],
+            [point["eval_loss"] for point in evaluations],
+            color="tab:orange",
+            marker="o",
+            label="held out",
+        )
+    if unigram is not None:
+        losses.axhline(unigram, color="grey", linestyle=":", label="guessing by frequency")
+    losses.set_ylabel("loss (nats per masked token)")
+    losses.legend()
+    losses.grid(alpha=0.3)
+    rates.plot(steps, [point["learning_rate"] for point in curve], color="tab:green")
+    rates.set_ylabel("learning rate")
+    rates.set_xlabel("step")
+    rates.grid(alpha=0.3)
+    with atomic_write(path) as temporary:
+        figure.savefig(temporary, dpi=120, format="png")
+
+
+def save_checkpoint_folder(folder: Path, model: Any, tokenizer: Any, card: str) -> None:
+    """Writes model, tokenizer and model card, each file whole or not at all."""
+    from tfmlm.hub.safetensors import save_model
+
+    save_model(model, folder)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=TEMPORARY_PREFIX) as temporary:
+        tokenizer.save_pretrained(temporary)
+        for file in Path(temporary).iterdir():
+            file.replace(folder / file.name)
+    with atomic_write(folder / "README.md") as temporary:
+        Path(temporary).write_text(card, encoding="utf-8")
+
+
+def masked_example(model_inputs: Any, labels: Any, tokenizer: Any) -> tuple[str, str]:
+    """One decoded block: as the model sees it, and the hidden tokens, for the log."""
+    ids = model_inputs["input_ids"][0].numpy()
+    kept = model_inputs["attention_mask"][0].numpy() == 1
+    targets = labels[0].numpy()
+    hidden = [tokenizer.decode([int(i)]) for i in targets[targets != -100]]
+    return tokenizer.decode(ids[kept]), " | ".join(text.strip() for text in hidden)

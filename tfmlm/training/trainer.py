@@ -1,0 +1,341 @@
+"""The training step: logits at masked positions only, one exact loss over all devices.
+
+The loss is the mean over all masked tokens of the global batch: each replica sums over its own
+tokens (in float32, divided by a constant so that half-precision gradients keep their scale), the
+gradients, the sums and the counts are added up over replicas, workers and micro-batches, and what
+is applied is divided by the total count. So an uneven number of masked tokens, or none, is exact.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+
+from tfmlm.data.masking import IGNORED
+from tfmlm.mlm_head import masked_logits
+from tfmlm.training.dropout import dropout_seed, make_dropout_stateless, step_seed
+
+XLA_BUCKET = 64
+"""With XLA the number of masked positions is rounded up to this, to compile few shapes."""
+
+
+class MaskedLMTrainer(tf_keras.Model):
+    """A Keras model around a TF masked LM, for `compile`, `fit` and `evaluate`.
+
+    `fit` takes data sets of (features, labels) as `tfmlm.prepare_dataset` makes them. Each element
+    is what a replica takes in a step: with accumulation it has `accumulation` times the rows.
+
+    Args:
+        model: a TF masked LM of transformers, built inside the strategy's scope.
+        seed: determines dropout.
+        accumulation: micro-batches of a step.
+        max_grad_norm: global norm to which gradients are scaled down; 0 for never.
+        jit_compile: compile forward and backward pass with XLA (not `compile(jit_compile=…)`,
+            which cannot compile the exchange between replicas).
+
+    Raises:
+        ValueError: from `compile`, if its own `jit_compile` is asked for.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        seed: int = 0,
+        accumulation: int = 1,
+        max_grad_norm: float = 0.0,
+        jit_compile: bool = False,
+    ) -> None:
+        super().__init__(name="masked_lm_trainer")
+        self.model = model
+        self.seed = seed
+        self.accumulation = accumulation
+        self.max_grad_norm = max_grad_norm
+        self.jit = jit_compile
+        self.built = True
+        # The values returned by a step are the same on all replicas already.
+        self.distribute_reduction_method = "first"
+        make_dropout_stateless(model)
+        self.global_step = _counter("global_step", tf.int64)
+        self.stop_votes = _counter("stop_votes", tf.float32)
+        self.stop_vote = tf.Variable(0.0, trainable=False, name="stop_vote")
+        self._epoch = _Sums("epoch")
+        self._interval = _Sums("interval")
+        self._validation = _Sums("validation")
+        self._compiled_step = tf.function(self._gradients, jit_compile=True, reduce_retracing=True)
+
+    @property
+    def config(self) -> Any:
+        """The wrapped model's config."""
+        return self.model.config
+
+    def save_pretrained(self, folder: Any, **kwargs: Any) -> None:
+        """Writes `config.json` and `model.safetensors` (PyTorch's layout)."""
+        from tfmlm.hub.safetensors import save_model
+
+        save_model(self.model, folder)
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        return self.model(inputs, training=training)
+
+    def compile(self, optimizer: Any, **kwargs: Any) -> None:
+        if kwargs.pop("jit_compile", None):
+            raise ValueError("give jit_compile to MaskedLMTrainer, not to compile")
+        super().compile(optimizer=optimizer, **kwargs)
+
+    @property
+    def metrics(self) -> list[Any]:
+        return []
+
+    def reset_metrics(self) -> None:
+        """Starts the means of an epoch or an evaluation anew (Keras calls it)."""
+        if self._keep_epoch_once:
+            self._keep_epoch_once = False
+        else:
+            self._epoch.reset()
+        self._validation.reset()
+
+    def resume_at(self, epoch: int, step: int) -> None:
+        """The next `fit` begins at step `step` of epoch `epoch`, and goes on with its mean."""
+        self._first_epoch_and_step = (epoch, step)
+        self._keep_epoch_once = step > 0
+
+    def _maybe_load_initial_counters_from_ckpt(
+        self, steps_per_epoch: int, initial_epoch: int
+    ) -> tuple[int, int]:
+        """Keras' hook for its BackupAndRestore, which keeps too little for an exact resume."""
+        return self._first_epoch_and_step or (initial_epoch, 0)
+
+    def epoch_tokens(self) -> float:
+        """Tokens of this epoch so far, over all replicas."""
+        return self._epoch.values()["tokens"]
+
+    def state_variables(self) -> dict[str, tf.Variable]:
+        """Counters that belong in a checkpoint, by name."""
+        variables = {"global_step": self.global_step}
+        for sums in (self._epoch, self._interval):
+            variables |= sums.variables()
+        return variables
+
+    def interval(self) -> dict[str, float]:
+        """Means since the last call: loss, masked tokens, tokens, gradient norm, steps."""
+        values = self._interval.values()
+        self._interval.reset()
+        return values
+
+    # -- training ---------------------------------------------------------------------------
+
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
+        features, labels, _ = tf_keras.utils.unpack_x_y_sample_weight(data)
+        scale = _expected_targets(labels)
+        gradients, loss, count, tokens = self._accumulated(features, labels, scale)
+        context = tf.distribute.get_replica_context()
+        sums = [loss, count, tokens, tf.convert_to_tensor(self.stop_vote)]
+        if self.distribute_strategy.num_replicas_in_sync > 1:
+            *gradients, loss, count, tokens, votes = context.all_reduce(
+                tf.distribute.ReduceOp.SUM, [*gradients, *sums]
+            )
+        else:
+            votes = sums[-1]
+        count_or_one = tf.maximum(count, 1.0)
+        gradients = [gradient * (scale / count_or_one) for gradient in gradients]
+        gradients, norm = self._clip(gradients)
+        self.optimizer.apply_gradients(
+            zip(gradients, self._trained_variables(), strict=True),
+            experimental_aggregate_gradients=False,
+        )
+        self.global_step.assign_add(1)
+        self.stop_votes.assign(votes)
+        for tally in (self._epoch, self._interval):
+            tally.add(loss, count, tokens, norm)
+        return {"loss": self._epoch.mean()}
+
+    def _trained_variables(self) -> list[tf.Variable]:
+        """Variables that the masked-LM loss reaches; poolers and the like are left out."""
+        return [
+            v for v, used in zip(self.model.trainable_variables, self._used, strict=True) if used
+        ]
+
+    _used: Any = None
+    _keep_epoch_once = False
+    _first_epoch_and_step: tuple[int, int] | None = None
+
+    def _accumulated(
+        self, features: Any, labels: tf.Tensor, scale: tf.Tensor
+    ) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Sums over the micro-batches: gradients, loss, masked tokens, tokens."""
+        tokens = tf.reduce_sum(tf.cast(features["attention_mask"], tf.float32))
+        context = tf.distribute.get_replica_context()
+        replica = context.replica_id_in_sync_group
+        parts = self.accumulation
+        step = self._compiled_step if self.jit else self._gradients
+
+        def run(part: Any) -> Any:
+            rows = tf.shape(labels)[0] // parts
+            cut = slice(part * rows, (part + 1) * rows)
+            micro = {name: value[cut] for name, value in features.items()}
+            seed = step_seed(self.seed, self.global_step, replica, part)
+            positions, targets, weights = _targets(labels[cut], XLA_BUCKET if self.jit else 1)
+            return step(micro, positions, targets, weights, scale, self._loss_scale(), seed)
+
+        if parts == 1:
+            gradients, loss, count = run(0)
+            return self._unscaled(gradients), loss, count, tokens
+        first = run(tf.constant(0))
+        spread = len(first[0])
+
+        def add(part: tf.Tensor, *sums: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            more, loss, count = run(part)
+            new = [a + b for a, b in zip(sums, [*more, loss, count], strict=True)]
+            return part + 1, *new
+
+        sums = tf.while_loop(
+            lambda part, *_: part < parts,
+            add,
+            [tf.constant(1), *first[0], first[1], first[2]],
+            parallel_iterations=1,
+        )[1:]
+        gradients, (loss, count) = list(sums[:spread]), sums[spread:]
+        return self._unscaled(gradients), loss, count, tokens
+
+    def _gradients(
+        self,
+        features: Any,
+        positions: tf.Tensor,
+        targets: tf.Tensor,
+        weights: tf.Tensor,
+        scale: tf.Tensor,
+        loss_scale: tf.Tensor,
+        seed: tf.Tensor,
+    ) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor]:
+        """Gradients of (sum of losses / scale · loss_scale), the sum of losses, their number."""
+        variables = self.model.trainable_variables
+        with tf.GradientTape() as tape, dropout_seed(seed):
+            logits = masked_logits(self.model, features, positions, training=True)
+            losses = token_losses(logits, targets)
+            total = tf.reduce_sum(losses * weights)
+            objective = total / scale * loss_scale
+        gradients = tape.gradient(objective, variables)
+        if self._used is None:
+            self._used = [gradient is not None for gradient in gradients]
+        dense = [tf.convert_to_tensor(g) for g in gradients if g is not None]
+        return dense, total, tf.reduce_sum(weights)
+
+    def _loss_scale(self) -> tf.Tensor:
+        if isinstance(self.optimizer, tf_keras.mixed_precision.LossScaleOptimizer):
+            return tf.cast(self.optimizer.loss_scale, tf.float32)
+        return tf.constant(1.0)
+
+    def _unscaled(self, gradients: list[tf.Tensor]) -> list[tf.Tensor]:
+        if isinstance(self.optimizer, tf_keras.mixed_precision.LossScaleOptimizer):
+            return self.optimizer.get_unscaled_gradients(gradients)
+        return gradients
+
+    def _clip(self, gradients: list[tf.Tensor]) -> tuple[list[tf.Tensor], tf.Tensor]:
+        norm = tf.linalg.global_norm(gradients)
+        if self.max_grad_norm <= 0:
+            return gradients, norm
+        factor = self.max_grad_norm / tf.maximum(norm, self.max_grad_norm)
+        return [gradient * factor for gradient in gradients], norm
+
+    # -- evaluation -------------------------------------------------------------------------
+
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
+        features, labels, _ = tf_keras.utils.unpack_x_y_sample_weight(data)
+        sums = evaluation_sums(self.model, features, labels)
+        values = [tf.cast(sums[0], tf.float32), tf.cast(sums[3], tf.float32)]
+        if self.distribute_strategy.num_replicas_in_sync > 1:
+            context = tf.distribute.get_replica_context()
+            values = context.all_reduce(tf.distribute.ReduceOp.SUM, values)
+        self._validation.add(*values, tf.constant(0.0), tf.constant(0.0))
+        return {"loss": self._validation.mean()}
+
+
+class _Sums:
+    """Running sums, equal on all replicas."""
+
+    NAMES = ("loss", "masked_tokens", "tokens", "gradient_norm", "steps")
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._variables = {part: _counter(f"{name}_{part}", tf.float32) for part in self.NAMES}
+
+    def variables(self) -> dict[str, tf.Variable]:
+        return {f"{self._name}_{part}": v for part, v in self._variables.items()}
+
+    def add(self, loss: Any, count: Any, tokens: Any, norm: Any) -> None:
+        for part, value in zip(self.NAMES, (loss, count, tokens, norm, 1.0), strict=True):
+            self._variables[part].assign_add(value)
+
+    def mean(self) -> tf.Tensor:
+        return self._variables["loss"] / tf.maximum(self._variables["masked_tokens"], 1.0)
+
+    def reset(self) -> None:
+        for variable in self._variables.values():
+            variable.assign(0.0)
+
+    def values(self) -> dict[str, float]:
+        values = {part: float(variable.numpy()) for part, variable in self._variables.items()}
+        values["loss"] /= max(values["masked_tokens"], 1.0)
+        values["gradient_norm"] /= max(values["steps"], 1.0)
+        return values
+
+
+def token_losses(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+    """Cross-entropy by token in float32: logits [N, vocabulary], targets [N] -> [N]."""
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(
+        labels=targets, logits=tf.cast(logits, tf.float32)
+    )
+
+
+def evaluation_sums(model: Any, features: Any, labels: tf.Tensor) -> tf.Tensor:
+    """float64 [4]: sum of losses, hits at rank 1, hits within rank 5, number of masked tokens."""
+    positions, targets, _ = _targets(labels, 1)
+    logits = tf.cast(masked_logits(model, features, positions, training=False), tf.float32)
+    losses = tf.cast(token_losses(logits, targets), tf.float64)
+    top5 = tf.math.in_top_k(targets, logits, k=min(5, logits.shape[-1] or 5))
+    top1 = tf.equal(tf.argmax(logits, axis=-1, output_type=targets.dtype), targets)
+    count = tf.cast(tf.shape(targets)[0], tf.float64)
+    return tf.stack(
+        [
+            tf.reduce_sum(losses),
+            tf.reduce_sum(tf.cast(top1, tf.float64)),
+            tf.reduce_sum(tf.cast(top5, tf.float64)),
+            count,
+        ]
+    )
+
+
+def _targets(labels: tf.Tensor, bucket: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Positions int64 [N, 2] to be predicted, their ids [N] and weights [N].
+
+    With a bucket over 1, N is rounded up to a multiple of it by entries of weight 0.
+    """
+    positions = tf.where(labels != IGNORED)
+    targets = tf.gather_nd(labels, positions)
+    weights = tf.ones(tf.shape(targets), tf.float32)
+    if bucket > 1:
+        count = tf.shape(targets)[0]
+        extra = tf.maximum(-(-count // bucket), 1) * bucket - count
+        positions = tf.pad(positions, [[0, extra], [0, 0]])
+        targets = tf.pad(targets, [[0, extra]])
+        weights = tf.pad(weights, [[0, extra]])
+    return positions, targets, weights
+
+
+def _expected_targets(labels: tf.Tensor) -> tf.Tensor:
+    """Roughly the masked tokens of a replica's share: the same on all replicas, and no matter
+    what in exact arithmetic."""
+    return tf.cast(tf.shape(labels)[0] * 16, tf.float32)
+
+
+def _counter(name: str, dtype: Any) -> tf.Variable:
+    """A variable that every replica sets to the same value."""
+    return tf.Variable(
+        tf.zeros([], dtype),
+        trainable=False,
+        name=name,
+        aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+    )
