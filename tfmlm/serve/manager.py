@@ -118,7 +118,7 @@ class ModelManager:
                         model.removed = True
             self.poll()
             if wait:
-                self._wait_until_available([entry.name for entry in entries])
+                self._wait_until_available(entries)
             self._set_labels(entries)
 
     def start_polling(self) -> None:
@@ -304,9 +304,19 @@ class ModelManager:
             except Exception:
                 log.exception("looking for versions failed")
 
-    def _wait_until_available(self, names: list[str]) -> None:
+    def _wait_until_available(self, entries: list[Any]) -> None:
+        """Waits for a version of each model, and for those that labels name."""
+
         def missing() -> list[str]:
-            return [name for name in names if not self._serving.get(name)]
+            return [entry.name for entry in entries if not self._serving.get(entry.name)]
+
+        def labelled_are_loading() -> bool:
+            return any(
+                version.state in ("START", "LOADING")
+                for entry in entries
+                for number in entry.version_labels.values()
+                if (version := self._models[entry.name].versions.get(number)) is not None
+            )
 
         def hopeless() -> list[tuple[str, Version]]:
             ended: list[tuple[str, Version]] = []
@@ -318,7 +328,9 @@ class ModelManager:
             return ended
 
         with self._changed:
-            while missing() and not hopeless() and not self._stopped.is_set():
+            while (missing() or labelled_are_loading()) and not self._stopped.is_set():
+                if hopeless():
+                    break
                 self._changed.wait(0.5)
             ended = hopeless()
             if ended:
