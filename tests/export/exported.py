@@ -1,0 +1,82 @@
+"""Exports that several test modules share, each made once a session."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tests.architectures import small_model
+from tests.real_data import bert_uncased_dir, english_texts, multilingual_texts
+
+import tfmlm
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A model, its tokenizer, and the version folder of their export."""
+
+    model: Any
+    tokenizer: Any
+    path: Path
+
+
+@functools.cache
+def scratch() -> Path:
+    """A folder for the whole session."""
+    folder = Path(tempfile.mkdtemp(prefix="tfmlm-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+@functools.cache
+def bert_checkpoint() -> Path:
+    """A small random BERT with the real vocabulary, whose words depend on their context."""
+    from transformers import BertTokenizerFast
+
+    tokenizer = BertTokenizerFast.from_pretrained(bert_uncased_dir())
+    tokenizer.model_max_length = 512
+    model = small_model("bert", len(tokenizer), max_position_embeddings=512)
+    folder = scratch() / "bert"
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@functools.cache
+def bert() -> Exported:
+    """The export of `bert_checkpoint`."""
+    from tfmlm.models import load_model, load_tokenizer
+
+    model, tokenizer = load_model(bert_checkpoint()), load_tokenizer(bert_checkpoint())
+    path = tfmlm.export_saved_model(model, tokenizer, scratch() / "bert-export")
+    return Exported(model, tokenizer, Path(path))
+
+
+@functools.cache
+def loaded_bert() -> Any:
+    """`bert` in a session."""
+    return tfmlm.load(bert().path)
+
+
+def masked_texts(count: int, mask: str, masks: int = 1, seed: int = 0) -> list[str]:
+    """Real texts in many languages, words of each replaced by masks; at most 300 characters."""
+    generator = np.random.default_rng(seed)
+    half = count // 2
+    sources = [*english_texts(4 * half), *multilingual_texts(8 * count)]
+    picked = []
+    for index in generator.permutation(len(sources)):
+        words = sources[index][:300].split(" ")
+        if len(words) <= masks or mask in sources[index]:
+            continue
+        for place in generator.choice(len(words), masks, replace=False):
+            words[place] = mask
+        picked.append(" ".join(words))
+        if len(picked) == count:
+            return picked
+    raise AssertionError(f"only {len(picked)} texts of {count}")

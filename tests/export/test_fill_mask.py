@@ -1,0 +1,72 @@
+"""The export against transformers' fill-mask pipeline, on real texts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tests.export.exported import bert, loaded_bert, masked_texts
+from transformers import FillMaskPipeline
+
+#: Words that one piece of the vocabulary spells, and words that take several.
+TARGETS = ["capital", "Paris", "the", "##ing", "embeddings", "Zürich", "[UNK]", "capital"]
+
+
+@pytest.fixture(scope="module")
+def pipeline():
+    return FillMaskPipeline(model=bert().model, tokenizer=bert().tokenizer, framework="tf")
+
+
+def assert_items_equal(found, expected):
+    assert [i["token"] for i in found] == [i["token"] for i in expected]
+    assert [i["token_str"] for i in found] == [i["token_str"] for i in expected]
+    assert [i["sequence"] for i in found] == [i["sequence"] for i in expected]
+    np.testing.assert_allclose(
+        [i["score"] for i in found], [i["score"] for i in expected], atol=1e-5, rtol=1e-4
+    )
+
+
+def test_1000_texts_with_one_mask(pipeline):
+    texts = masked_texts(1000, "[MASK]")
+    found = loaded_bert().fill(texts)
+    for text, items in zip(texts, found, strict=True):
+        assert_items_equal(items, pipeline(text))
+
+
+def test_several_masks_and_top_k(pipeline):
+    texts = masked_texts(150, "[MASK]", masks=3, seed=1)
+    tokenizer = bert().tokenizer
+    for text, masks in zip(texts, loaded_bert().fill(texts, top_k=8), strict=True):
+        expected = pipeline(text, top_k=8)
+        ids = np.array(tokenizer(text)["input_ids"])
+        places = np.nonzero(ids == tokenizer.mask_token_id)[0]
+        # The pipeline keeps special tokens in sequences of several masks; the export keeps masks.
+        kept = ~np.isin(ids, tokenizer.all_special_ids) | (ids == tokenizer.mask_token_id)
+        for place, items, reference in zip(places, masks, expected, strict=True):
+            assert [i["token"] for i in items] == [i["token"] for i in reference]
+            for item in items:
+                filled = np.where(np.arange(len(ids)) == place, item["token"], ids)
+                drop = np.isin(item["token"], tokenizer.all_special_ids)
+                rest = kept & ~(drop & (np.arange(len(ids)) == place))
+                assert item["sequence"] == tokenizer.decode(filled[rest])
+            np.testing.assert_allclose(
+                [i["score"] for i in items], [i["score"] for i in reference], atol=1e-5, rtol=1e-4
+            )
+
+
+@pytest.mark.parametrize("targets", [TARGETS, ["dog", "cat"], ["dog"]])
+def test_targets(pipeline, targets):
+    texts = masked_texts(75, "[MASK]", seed=2)
+    for text, items in zip(texts, loaded_bert().fill(texts, targets=targets), strict=True):
+        assert_items_equal(items, pipeline(text, targets=targets, top_k=len(targets)))
+
+
+def test_shapes_of_the_pipeline():
+    fill = loaded_bert()
+    one = fill("Paris is the [MASK] of France.")
+    assert set(one[0]) == {"score", "token", "token_str", "sequence"}
+    assert len(fill("Paris is the [MASK] of France.", top_k=3)) == 3
+    assert fill(["Paris is the [MASK] of France."]) == [one]
+    two = fill("[MASK] is the [MASK] of France.", top_k=2)
+    assert [len(mask) for mask in two] == [2, 2]
+    assert len(fill("A [MASK].", targets=["dog", "cat"], top_k=1)) == 1
+    assert fill([]) == []
