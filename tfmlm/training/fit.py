@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,12 +39,11 @@ from tfmlm.training.checkpoint import (
 )
 from tfmlm.training.corpora import Corpora, open_corpora
 from tfmlm.training.metrics import Evaluator, log_unigram, unigram_loss
+from tfmlm.training.policy import precision
 from tfmlm.training.optimizer import WarmupSchedule, create_optimizer
 from tfmlm.training.signals import StopSignals
 from tfmlm.training.strategy import distribute, get_strategy, is_chief, layout_of, worker_count
 from tfmlm.training.trainer import MaskedLMTrainer
-
-POLICIES = {"no": "float32", "fp16": "mixed_float16", "bf16": "mixed_bfloat16"}
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ def run_training(
         strategy = get_strategy(
             config.strategy, tpu_name=config.tpu_name, worker_timeout=config.worker_timeout
         )
-    with _policy(POLICIES[config.mixed_precision]):
+    with precision(config.mixed_precision):
         return _Run(config, folder, corpora, strategy).go(callbacks)
 
 
@@ -462,17 +460,6 @@ def train_results(
         "train_steps": keeper.step,
         "train_steps_per_second": keeper.step / max(seconds, 1e-9),
     }
-
-
-@contextlib.contextmanager
-def _policy(name: str) -> Iterator[None]:
-    """Sets Keras' mixed-precision policy inside the block."""
-    previous = tf_keras.mixed_precision.global_policy()
-    tf_keras.mixed_precision.set_global_policy(name)
-    try:
-        yield
-    finally:
-        tf_keras.mixed_precision.set_global_policy(previous)
 
 
 def _of_unknown_length(dataset: tf.data.Dataset) -> tf.data.Dataset:

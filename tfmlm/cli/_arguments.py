@@ -1,0 +1,99 @@
+"""Flags from the fields of a config dataclass, and the config from flags and a file."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from typing import Any, TypeVar
+
+from tfmlm.config import Config, convert, read_config_file
+from tfmlm.errors import UserError
+
+_Config = TypeVar("_Config", bound=Config)
+
+
+def add_config_arguments(parser: argparse.ArgumentParser, config: type[Config]) -> None:
+    """Adds one flag for each field, and `CONFIG`, a YAML or JSON file of the same settings.
+
+    Flags that are not given are absent from the parsed arguments, so that the file's values and
+    the defaults show through. Switches are given as `--name`, `--name true` or `--no_name`.
+    """
+    parser.add_argument(
+        "config_file",
+        nargs="?",
+        metavar="CONFIG",
+        help="YAML or JSON file of settings, by the flags' names; flags win over it",
+    )
+    for field in dataclasses.fields(config):
+        _add_flag(parser, field)
+
+
+def _add_flag(parser: argparse.ArgumentParser, field: dataclasses.Field[Any]) -> None:
+    kind = str(field.type)
+    default = field.default if field.default is not dataclasses.MISSING else None
+    text = field.metadata.get("help", "")
+    if default not in (None, "", False, True) and not text.endswith(")"):
+        text += f" (default: {default})"
+    options: dict[str, Any] = {
+        "dest": field.name,
+        "default": argparse.SUPPRESS,
+        "help": text.replace("%", "%%"),
+    }
+    flags = [f"--{field.name}"]
+    if "_" in field.name:
+        flags.append(f"--{field.name.replace('_', '-')}")
+    if kind.startswith("bool"):
+        # `nargs="?"` would swallow a config file's path behind the switch: only these words count.
+        parser.add_argument(*flags, nargs="?", const=True, type=_switch, metavar="BOOL", **options)
+        options["help"] = argparse.SUPPRESS
+        parser.add_argument(f"--no_{field.name}", action="store_false", **options)
+    elif kind.startswith("tuple"):
+        parser.add_argument(*flags, nargs="+", action="extend", metavar="FILE", **options)
+    else:
+        choices = field.metadata.get("choices")
+        metavar = "{" + ",".join(choices) + "}" if choices else _metavar(kind)
+        parser.add_argument(*flags, metavar=metavar, **options)
+
+
+def _metavar(kind: str) -> str:
+    return {"int": "N", "float": "X"}.get(kind.split(" ")[0], "NAME")
+
+
+def _switch(text: str) -> bool:
+    lowered = text.lower()
+    if lowered in ("true", "yes", "on", "1"):
+        return True
+    if lowered in ("false", "no", "off", "0"):
+        return False
+    raise argparse.ArgumentTypeError(f"{text!r} is not true or false")
+
+
+def config_from_arguments(args: argparse.Namespace, config: type[_Config]) -> _Config:
+    """The config of a command line: defaults, then the file, then the flags.
+
+    Raises:
+        UserError: a file that cannot be read, an unknown setting, or a value that cannot be.
+    """
+    fields = {field.name: field for field in dataclasses.fields(config)}
+    values: dict[str, Any] = {}
+    if args.config_file:
+        values = read_config_file(args.config_file)
+    for name, value in vars(args).items():
+        if name in fields:
+            values[name] = value
+    for name, value in values.items():
+        if name in fields and isinstance(value, str):
+            values[name] = convert_flag(fields[name], value)
+    return config.from_dict(values)
+
+
+def convert_flag(field: dataclasses.Field[Any], value: str) -> Any:
+    """A flag's text in its field's type.
+
+    Raises:
+        UserError: it cannot be read as that.
+    """
+    try:
+        return convert(field, value)
+    except UserError as error:
+        raise UserError(f"--{error}") from None
