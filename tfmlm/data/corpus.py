@@ -28,6 +28,7 @@ READERS = {
 }
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst", ".zip")
 BATCH_TEXTS = 1000
+HASHED_TEXTS = 100_000
 
 _GLOB_CHARACTERS = "*?["
 
@@ -41,12 +42,14 @@ class Corpus:
         parts: what is read, in order.
         column: name of the column with the text, or None for the default.
         limit: number of texts to read at most.
+        skip: number of texts to leave out at the beginning.
     """
 
     name: str
     parts: tuple[FilePart | DatasetPart, ...]
     column: str | None = None
     limit: int | None = None
+    skip: int = 0
 
     def batches(self) -> Iterator[list[str]]:
         """Yields lists of up to `BATCH_TEXTS` texts; those of white space only are left out.
@@ -54,10 +57,12 @@ class Corpus:
         Raises:
             UserError: a file cannot be read or parsed, or has no such column.
         """
-        left = self.limit
+        left, skip = self.limit, self.skip
         for part in self.parts:
             for batch in part.batches(self.column):
                 texts = [text for text in batch if text and not text.isspace()]
+                if skip:
+                    texts, skip = texts[skip:], max(0, skip - len(texts))
                 if left is not None:
                     texts = texts[:left]
                     left -= len(texts)
@@ -85,7 +90,11 @@ class Corpus:
     def checksum(self) -> str:
         """Hex digest of everything that determines the texts."""
         digest = hashlib.blake2b(digest_size=16)
-        digest.update(repr((self.column, self.limit)).encode())
+        digest.update(repr((self.column, self.limit, self.skip)).encode())
+        if self.limit is not None and self.limit <= HASHED_TEXTS and not self.skip:
+            # A few texts of what may be a huge corpus: no need to read the rest.
+            digest.update("\x00".join(self.texts()).encode("utf-8", "surrogatepass"))
+            return digest.hexdigest()
         for part in self.parts:
             digest.update(part.checksum().encode())
         return digest.hexdigest()

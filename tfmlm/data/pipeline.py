@@ -204,8 +204,18 @@ def masked_batches(
     )
     padder.probing = False
     masker = Masker(masking, vocabulary, seed, blocks.max_length)
+    return mask_in_graph(dataset, masker, layout, first_step, features_of(model, tokenizer))
+
+
+def mask_in_graph(
+    dataset: tf.data.Dataset,
+    masker: Masker,
+    layout: Layout,
+    first_step: int,
+    to_features: Callable[[Unpacked], dict[str, tf.Tensor]],
+) -> tf.data.Dataset:
+    """Masks a worker's packed batches, one element a replica and step; see `masked_batches`."""
     place = _first_place(layout, first_step)
-    to_features = features_of(model, tokenizer)
 
     def mask(index: tf.Tensor, batch: Any) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         packed = batch["input_ids"] if isinstance(batch, dict) else batch

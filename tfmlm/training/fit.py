@@ -6,7 +6,6 @@ import math
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,6 @@ import tensorflow as tf
 import tf_keras
 
 from tfmlm.config import TrainConfig
-from tfmlm.data.blocks import Blocks, build_blocks, split_rows
-from tfmlm.data.pipeline import EpochOrder, masked_batches
 from tfmlm.data.tokenizer_training import trained_tokenizer
 from tfmlm.errors import UserError
 from tfmlm.files import write_json
@@ -38,20 +35,13 @@ from tfmlm.training.checkpoint import (
     restore_trainer,
 )
 from tfmlm.training.corpora import Corpora, open_corpora
+from tfmlm.training.data import HeldOut, prepare_run_data
 from tfmlm.training.metrics import Evaluator, log_unigram, unigram_loss
-from tfmlm.training.policy import precision
 from tfmlm.training.optimizer import WarmupSchedule, create_optimizer
+from tfmlm.training.policy import precision
 from tfmlm.training.signals import StopSignals
 from tfmlm.training.strategy import distribute, get_strategy, is_chief, layout_of, worker_count
 from tfmlm.training.trainer import MaskedLMTrainer
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """What a run is evaluated on."""
-
-    blocks: Blocks
-    rows: np.ndarray
 
 
 def run_training(
@@ -118,23 +108,23 @@ class _Run:
         tokenizer = self._tokenizer()
         model_config = self._model_config(tokenizer)
         length = model_setup.block_length(config.max_seq_length, model_config, tokenizer)
-        blocks, rows, held_out = self._blocks(tokenizer, length)
         layout = layout_of(
             self.strategy, config.per_device_train_batch_size * config.gradient_accumulation_steps
         )
-        order = EpochOrder(rows, layout.global_rows, config.seed)
-        total = total_steps(config, order.steps_per_epoch)
+        data = prepare_run_data(config, self.corpora, tokenizer, length, layout, self.chief)
+        held_out, total = data.held_out, data.total_steps
         identity = {
-            "blocks": blocks.checksum,
+            "blocks": data.checksum,
             "validation": held_out.blocks.checksum if held_out else None,
             "global_rows": layout.global_rows,
             "total_steps": total,
         }
+        if finished := run_folder.finished_results(self.folder, identity):
+            self.say(f"{self.folder} holds this run's results already; nothing to do")
+            return finished
         checkpoint = self._checkpoint(identity)
-        if checkpoint is None and (done := self._already_finished()):
-            return done
 
-        model = self._model(tokenizer, model_config, blocks, rows, checkpoint is not None)
+        model = self._model(tokenizer, model_config, data.counts, checkpoint is not None)
         trainer, schedule = self._trainer(model, total)
         state = RunState()
         first_step = 0
@@ -146,38 +136,15 @@ class _Run:
             self.say(f"Resuming from step {first_step} of {total} ({checkpoint.folder})")
         elif self.chief:
             write_json(self.folder / report.RUN_FILE, config.to_dict())
-        trainer.resume_at(*divmod(first_step, order.steps_per_epoch))
+        trainer.resume_at(*divmod(first_step, data.steps_per_epoch))
 
-        pad_to = None if config.line_by_line and not config.pad_to_max_length else length
-        batches = masked_batches(
-            model,
-            blocks,
-            tokenizer=tokenizer,
-            masking=config,
-            layout=layout,
-            order=order,
-            steps=total,
-            first_step=first_step,
-            seed=config.seed,
-            pad_to=pad_to,
-        )
-        evaluator = None
-        if held_out is not None:
-            evaluator = Evaluator(
-                model,
-                tokenizer,
-                held_out.blocks,
-                rows=held_out.rows,
-                batch_size=config.per_device_eval_batch_size,
-                masking=config,
-                seed=config.seed,
-                strategy=self.strategy,
-                pad_to=pad_to,
-            )
+        batches = data.batches(model, first_step)
+        evaluator = self._evaluator(model, tokenizer, held_out, data.pad_to)
+        amount = f"{data.samples:,} blocks" if data.samples is not None else "a stream"
         self.say(
-            f"Training {type(model).__name__} ({model.count_params():,} parameters) on "
-            f"{len(rows):,} blocks of up to {length} tokens, {total} steps of "
-            f"{layout.global_rows} on {self.strategy.num_replicas_in_sync} device(s)"
+            f"Training {type(model).__name__} ({model.count_params():,} parameters) on {amount} "
+            f"of up to {length} tokens, {total} steps of {layout.global_rows} on "
+            f"{self.strategy.num_replicas_in_sync} device(s)"
         )
         self._show_example(batches, tokenizer)
         extra: dict[str, Any] = {}
@@ -191,7 +158,7 @@ class _Run:
         if self.chief:
             writer = tf.summary.create_file_writer(str(self.folder / run_folder.LOGS))
         with StopSignals() as signals:
-            common = (state, order.steps_per_epoch, total, first_step)
+            common = (state, data.steps_per_epoch, total, first_step)
             curve = Curve(*common, every=config.logging_steps, schedule=schedule, writer=writer)
             steps: list[Any] = [Progress(*common)] if self.chief else []
             steps.append(curve)
@@ -219,8 +186,8 @@ class _Run:
             steps.append(keeper)
             trainer.fit(
                 distribute(self.strategy, batches.apply(_of_unknown_length)),
-                epochs=math.ceil(total / order.steps_per_epoch),
-                steps_per_epoch=order.steps_per_epoch,
+                epochs=math.ceil(total / data.steps_per_epoch),
+                steps_per_epoch=data.steps_per_epoch,
                 callbacks=[*steps, *callbacks],
                 verbose=0,
             )
@@ -243,16 +210,15 @@ class _Run:
                 model,
                 tokenizer,
                 held_out.blocks,
-                train_rows=rows,
+                counts=data.counts,
                 rows=held_out.rows,
                 masking=config,
                 seed=config.seed,
-                train_blocks=blocks,
             )
-        train = train_results(state, keeper, len(rows), layout.global_rows)
+        train = train_results(state, keeper, data.samples, layout.global_rows)
         if not self.chief:
             return {**train, **(figures or {})}
-        return self._write(model, tokenizer, state, train, figures)
+        return self._write(model, tokenizer, state, train, figures, identity)
 
     # -- parts ------------------------------------------------------------------------------
 
@@ -280,29 +246,22 @@ class _Run:
         assert config.model_name_or_path is not None
         return load_config(config.model_name_or_path, config.revision)
 
-    def _blocks(self, tokenizer: Any, length: int) -> tuple[Blocks, np.ndarray, HeldOut | None]:
-        config = self.config
-        words = config.whole_word_mask or config.span_masking
-        settings = {
-            "line_by_line": config.line_by_line,
-            "words": words,
-            "cache_dir": config.cache_dir,
-            "overwrite": config.overwrite_cache,
-            "progress": self.chief,
-        }
-        blocks = build_blocks(self.corpora.train, tokenizer, length, **settings)
-        if not config.line_by_line and blocks.tokens < length - 2 and config.max_seq_length:
-            raise UserError(
-                f"{self.corpora.train.name} has {blocks.tokens} tokens, too few for one block of "
-                f"{length}: give more text, a smaller max_seq_length, or line_by_line"
-            )
-        if self.corpora.validation is not None:
-            other = build_blocks(self.corpora.validation, tokenizer, length, **settings)
-            held_out = HeldOut(other, np.arange(len(other))[: config.max_eval_samples])
-            return blocks, np.arange(len(blocks)), held_out
-        rows, held = split_rows(len(blocks), config.validation_split_percentage, config.seed)
-        held = held[: config.max_eval_samples]
-        return blocks, rows, HeldOut(blocks, held) if len(held) else None
+    def _evaluator(
+        self, model: Any, tokenizer: Any, held_out: HeldOut | None, pad_to: int | None
+    ) -> Evaluator | None:
+        if held_out is None:
+            return None
+        return Evaluator(
+            model,
+            tokenizer,
+            held_out.blocks,
+            rows=held_out.rows,
+            batch_size=self.config.per_device_eval_batch_size,
+            masking=self.config,
+            seed=self.config.seed,
+            strategy=self.strategy,
+            pad_to=pad_to,
+        )
 
     def _checkpoint(self, identity: dict[str, Any]) -> Checkpoint | None:
         config = self.config
@@ -329,12 +288,7 @@ class _Run:
                 )
         return checkpoint
 
-    def _already_finished(self) -> dict[str, Any] | None:
-        return None
-
-    def _model(
-        self, tokenizer: Any, model_config: Any, blocks: Blocks, rows: np.ndarray, resumed: bool
-    ) -> Any:
+    def _model(self, tokenizer: Any, model_config: Any, counts: np.ndarray, resumed: bool) -> Any:
         config = self.config
         tf_keras.utils.set_random_seed(config.seed)
         with self.strategy.scope():
@@ -347,7 +301,7 @@ class _Run:
                 model_setup.fit_vocabulary(model, tokenizer, self.say)
                 untrained_head = model_setup.bias_is_missing(model, loaded.missing)
             if untrained_head and not resumed:
-                frequencies = log_unigram(blocks.token_counts(len(tokenizer), rows), tokenizer)
+                frequencies = log_unigram(counts, tokenizer)
                 if model_setup.set_unigram_bias(model, frequencies) and not config.model_type:
                     self.say(
                         "The checkpoint has no masked-LM head: its output bias starts at the "
@@ -419,6 +373,7 @@ class _Run:
         state: RunState,
         train: dict[str, Any],
         figures: dict[str, Any] | None,
+        identity: dict[str, Any],
     ) -> dict[str, Any]:
         config = self.config
         results = {**train, **(figures or {})}
@@ -434,18 +389,13 @@ class _Run:
         report.save_checkpoint_folder(self.folder, model, tokenizer, card)
         unigram = figures["unigram_loss"] if figures else None
         report.draw_curve(self.folder / "training.png", state.curve, state.evaluations, unigram)
-        return report.write_results(self.folder, train, figures)
-
-
-def total_steps(config: TrainConfig, steps_per_epoch: int) -> int:
-    """Steps of the run: `max_steps`, or whole and part epochs rounded up."""
-    if config.max_steps > 0:
-        return config.max_steps
-    return max(1, math.ceil(config.num_train_epochs * steps_per_epoch))
+        results = report.write_results(self.folder, train, figures)
+        run_folder.mark_finished(self.folder, identity)
+        return results
 
 
 def train_results(
-    state: RunState, keeper: Checkpoints, samples: int, global_rows: int
+    state: RunState, keeper: Checkpoints, samples: int | None, global_rows: int
 ) -> dict[str, Any]:
     """The figures of training, named as run_mlm.py's."""
     seconds = keeper.seconds()

@@ -118,11 +118,10 @@ def unigram_loss(
     tokenizer: Any,
     blocks: Blocks,
     *,
-    train_rows: np.ndarray,
-    rows: np.ndarray,
+    counts: np.ndarray,
+    rows: np.ndarray | None = None,
     masking: MaskingConfig | None = None,
     seed: int = 42,
-    train_blocks: Blocks | None = None,
 ) -> float:
     """Held-out masked loss of guessing by frequency alone: what a model must beat.
 
@@ -131,16 +130,14 @@ def unigram_loss(
 
     Args:
         model: a TF masked LM, for its inputs; its weights are not used.
-        blocks: packed sequences.
-        train_rows: rows whose tokens are counted.
-        rows: rows to evaluate on.
-        train_blocks: where the training rows are, if not in `blocks`.
+        tokenizer: its fast tokenizer.
+        blocks: packed sequences to evaluate on.
+        counts: how often each id occurs in the training text (`Blocks.token_counts`).
+        rows: row numbers to evaluate on; None for all.
     """
-    size = len(tokenizer)
-    counts = (train_blocks or blocks).token_counts(size, train_rows)
     log_probabilities = log_unigram(counts, tokenizer)
     layout = Layout(rows=64)
-    order = EpochOrder(rows, 64, None)
+    order = EpochOrder(np.arange(len(blocks)) if rows is None else rows, 64, None)
     batches = masked_batches(
         model,
         blocks,

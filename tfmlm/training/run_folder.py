@@ -9,11 +9,12 @@ from typing import Any
 
 from tfmlm.config import TrainConfig
 from tfmlm.errors import UserError
-from tfmlm.files import require_writable_folder
+from tfmlm.files import require_writable_folder, write_json
 from tfmlm.training.report import RUN_FILE
 
 CHECKPOINTS = "checkpoints"
 LOGS = "logs"
+FINISHED = "finished.json"
 RESULTS = ("train_results.json", "eval_results.json", "all_results.json", "training.png")
 
 # Settings that do not change what a run computes: a resumed run may have others.
@@ -97,13 +98,19 @@ def different_settings(former: dict[str, Any], current: dict[str, Any]) -> list[
     ]
 
 
-def finished_results(folder: Path) -> dict[str, Any] | None:
-    """The results of a run that came to its end in this folder."""
+def mark_finished(folder: Path, identity: dict[str, Any]) -> None:
+    """Notes that the run of this data and these steps came to its end."""
+    write_json(folder / CHECKPOINTS / FINISHED, identity)
+
+
+def finished_results(folder: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
+    """The results of this very run, if it came to its end in this folder."""
     try:
+        mark = json.loads((folder / CHECKPOINTS / FINISHED).read_text(encoding="utf-8"))
         results = json.loads((folder / "all_results.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return results if (folder / "model.safetensors").exists() else None
+    return results if mark == identity and (folder / "model.safetensors").exists() else None
 
 
 def _former_settings(folder: Path) -> dict[str, Any] | None:

@@ -1,0 +1,140 @@
+"""Masked batches straight from the corpus, tokenized while the model trains.
+
+For corpora that change too often, or are too large, for a pass over them first. Blocks go through
+a shuffle buffer; the order is a function of the seed, so that a resumed run goes on exactly where
+it was (it reads and tokenizes the part before again, which is quick beside training on it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfmlm.config import MaskingConfig
+from tfmlm.data.blocks import BlockBuilder
+from tfmlm.data.corpus import Corpus
+from tfmlm.data.masking import Masker
+from tfmlm.data.packing import Encoder, Vocabulary, frame_of
+from tfmlm.data.pipeline import (
+    Layout,
+    Padder,
+    features_of,
+    mask_in_graph,
+    model_vocabulary_size,
+)
+from tfmlm.errors import UserError
+
+
+class BlockStream:
+    """The blocks of a corpus, again and again, shuffled through a buffer.
+
+    Args:
+        corpus: the texts.
+        tokenizer: a fast tokenizer.
+        max_length: length of a block, special tokens included.
+        line_by_line: one sequence a text, instead of full blocks.
+        words: flag the tokens that continue a word.
+        buffer_size: blocks in the buffer.
+        seed: determines the order.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        tokenizer: Any,
+        max_length: int,
+        *,
+        line_by_line: bool,
+        words: bool,
+        buffer_size: int,
+        seed: int,
+    ) -> None:
+        self.corpus = corpus
+        self.max_length = max_length
+        self._encoder = Encoder(tokenizer, words)
+        self._frame = frame_of(tokenizer)
+        self._line_by_line = line_by_line
+        self._buffer_size = buffer_size
+        self._seed = seed
+
+    def in_order(self) -> Iterator[np.ndarray]:
+        """The blocks of one pass, packed, as they come."""
+        builder = BlockBuilder(self._encoder, self._frame, self.max_length, self._line_by_line)
+        for texts in self.corpus.batches():
+            yield from builder.add(texts)
+        yield from builder.finish()
+
+    def shuffled(self) -> Iterator[np.ndarray]:
+        """Blocks without end, each pass in another order.
+
+        Raises:
+            UserError: the corpus holds no token.
+        """
+        epoch = 0
+        while True:
+            count = 0
+            for block in self._shuffle(np.random.default_rng([self._seed, epoch])):
+                count += 1
+                yield block
+            if not count:
+                raise UserError(f"{self.corpus.name} holds no token")
+            epoch += 1
+
+    def _shuffle(self, random: np.random.Generator) -> Iterator[np.ndarray]:
+        buffer: list[np.ndarray] = []
+        for block in self.in_order():
+            if len(buffer) < self._buffer_size:
+                buffer.append(block)
+                continue
+            index = int(random.integers(len(buffer)))
+            yield buffer[index]
+            buffer[index] = block
+        for index in random.permutation(len(buffer)):
+            yield buffer[index]
+
+    def token_counts(self, vocab_size: int, blocks: int = 2_000) -> np.ndarray:
+        """How often each id occurs in the first blocks, int64 [vocab_size]."""
+        from tfmlm.data.packing import ID_MASK
+
+        counts = np.zeros(vocab_size, np.int64)
+        for block in islice(self.in_order(), blocks):
+            counts += np.bincount(block & ID_MASK, minlength=vocab_size)[:vocab_size]
+        return counts
+
+
+def streamed_batches(
+    model: Any,
+    stream: BlockStream,
+    *,
+    tokenizer: Any,
+    masking: MaskingConfig,
+    layout: Layout,
+    steps: int,
+    first_step: int = 0,
+    seed: int,
+    pad_to: int | None,
+) -> tf.data.Dataset:
+    """The masked batches of one worker for the whole run; see `pipeline.masked_batches`."""
+    vocabulary = Vocabulary.of(tokenizer, model_vocabulary_size(model))
+    padder = Padder(vocabulary.pad_id, pad_to)
+    padder.probing = False
+    mine = layout.rows * layout.replicas
+
+    def batches() -> Iterator[np.ndarray]:
+        blocks = islice(stream.shuffled(), first_step * layout.global_rows, None)
+        for _ in range(first_step, steps):
+            rows = list(islice(blocks, layout.global_rows))
+            rows = rows[layout.worker * mine : (layout.worker + 1) * mine]
+            for start in range(0, mine, layout.rows):
+                part = [{"input_ids": row} for row in rows[start : start + layout.rows]]
+                yield padder(part)["input_ids"]
+
+    dataset = tf.data.Dataset.from_generator(
+        batches, output_signature=tf.TensorSpec([layout.rows, pad_to], tf.int64)
+    )
+    masker = Masker(masking, vocabulary, seed, stream.max_length)
+    return mask_in_graph(dataset, masker, layout, first_step, features_of(model, tokenizer))

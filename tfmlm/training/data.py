@@ -1,0 +1,203 @@
+"""The data of a run: blocks on disk or a stream, and what it is evaluated on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfmlm.config import TrainConfig
+from tfmlm.data.blocks import Blocks, build_blocks, split_rows
+from tfmlm.data.pipeline import EpochOrder, Layout, masked_batches
+from tfmlm.data.streaming import BlockStream, streamed_batches
+from tfmlm.errors import UserError
+from tfmlm.training.corpora import Corpora
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What a run is evaluated on: rows of blocks."""
+
+    blocks: Blocks
+    rows: np.ndarray
+
+
+@dataclass(frozen=True)
+class RunData:
+    """The data of a run.
+
+    Attributes:
+        samples: training rows, or None where the number is not known (streaming).
+        steps_per_epoch: steps of a pass over them; of a stream, of the whole run.
+        total_steps: steps of the run.
+        checksum: of what determines the training rows.
+        counts: how often each token id occurs in them, int64 [vocabulary].
+        held_out: what the run is evaluated on, or None.
+        batches: by model and first step, the masked batches of this worker.
+        pad_to: fixed length of the rows, or None to pad to the longest of a batch.
+        length: most tokens of a row.
+    """
+
+    samples: int | None
+    steps_per_epoch: int
+    total_steps: int
+    checksum: str
+    counts: np.ndarray
+    held_out: HeldOut | None
+    batches: Callable[[Any, int], tf.data.Dataset]
+    pad_to: int | None
+    length: int
+
+
+def prepare_run_data(
+    config: TrainConfig,
+    corpora: Corpora,
+    tokenizer: Any,
+    length: int,
+    layout: Layout,
+    progress: bool,
+) -> RunData:
+    """Tokenizes what has to be, or opens the stream.
+
+    Args:
+        length: tokens of a block, special tokens included.
+        layout: this worker's share of a step.
+        progress: show progress bars.
+
+    Raises:
+        UserError: too little text.
+    """
+    pad_to = None if config.line_by_line and not config.pad_to_max_length else length
+    words = config.whole_word_mask or config.span_masking
+
+    def blocks_of(corpus: Any) -> Blocks:
+        return build_blocks(
+            corpus,
+            tokenizer,
+            length,
+            line_by_line=config.line_by_line,
+            words=words,
+            cache_dir=config.cache_dir,
+            overwrite=config.overwrite_cache,
+            progress=progress,
+        )
+
+    if config.streaming:
+        return _streamed(config, corpora, tokenizer, length, layout, pad_to, words, blocks_of)
+    blocks = blocks_of(corpora.train)
+    if not config.line_by_line and config.max_seq_length and len(blocks) == 1:
+        _require_full_block(blocks, corpora.train.name, length)
+    if corpora.validation is not None:
+        other = blocks_of(corpora.validation)
+        rows, held_rows = np.arange(len(blocks)), np.arange(len(other))
+    else:
+        other = blocks
+        rows, held_rows = split_rows(len(blocks), config.validation_split_percentage, config.seed)
+    held_rows = held_rows[: config.max_eval_samples]
+    order = EpochOrder(rows, layout.global_rows, config.seed)
+    total = total_steps(config, order.steps_per_epoch)
+
+    def batches(model: Any, first_step: int) -> tf.data.Dataset:
+        return masked_batches(
+            model,
+            blocks,
+            tokenizer=tokenizer,
+            masking=config,
+            layout=layout,
+            order=order,
+            steps=total,
+            first_step=first_step,
+            seed=config.seed,
+            pad_to=pad_to,
+        )
+
+    return RunData(
+        samples=len(rows),
+        steps_per_epoch=order.steps_per_epoch,
+        total_steps=total,
+        checksum=blocks.checksum,
+        counts=blocks.token_counts(len(tokenizer), rows),
+        held_out=HeldOut(other, held_rows) if len(held_rows) else None,
+        batches=batches,
+        pad_to=pad_to,
+        length=length,
+    )
+
+
+def _streamed(
+    config: TrainConfig,
+    corpora: Corpora,
+    tokenizer: Any,
+    length: int,
+    layout: Layout,
+    pad_to: int | None,
+    words: bool,
+    blocks_of: Callable[[Any], Blocks],
+) -> RunData:
+    train, validation = corpora.train, corpora.validation
+    held = config.streaming_validation_texts
+    if validation is None and held and config.validation_split_percentage > 0:
+        validation = replace(train, limit=held)
+        train = replace(train, skip=held)
+        if next(train.batches(), None) is None:
+            raise UserError(
+                f"{train.name} has no more than {held} texts, all of which would be kept for "
+                "validation; set streaming_validation_texts lower"
+            )
+    stream = BlockStream(
+        train,
+        tokenizer,
+        length,
+        line_by_line=config.line_by_line,
+        words=words,
+        buffer_size=config.streaming_buffer_size,
+        seed=config.seed,
+    )
+    held_out = None
+    if validation is not None:
+        blocks = blocks_of(validation)
+        held_out = HeldOut(blocks, np.arange(len(blocks))[: config.max_eval_samples])
+
+    def batches(model: Any, first_step: int) -> tf.data.Dataset:
+        return streamed_batches(
+            model,
+            stream,
+            tokenizer=tokenizer,
+            masking=config,
+            layout=layout,
+            steps=config.max_steps,
+            first_step=first_step,
+            seed=config.seed,
+            pad_to=pad_to,
+        )
+
+    return RunData(
+        samples=None,
+        steps_per_epoch=config.max_steps,
+        total_steps=config.max_steps,
+        checksum=f"stream of {train.name}",
+        counts=stream.token_counts(len(tokenizer)),
+        held_out=held_out,
+        batches=batches,
+        pad_to=pad_to,
+        length=length,
+    )
+
+
+def _require_full_block(blocks: Blocks, name: str, length: int) -> None:
+    room = length - (len(blocks.dataset[0]["input_ids"]) - blocks.tokens)
+    if blocks.tokens < room:
+        raise UserError(
+            f"{name} has {blocks.tokens} tokens, too few for one block of {length}: give more "
+            "text, a smaller max_seq_length, or line_by_line"
+        )
+
+
+def total_steps(config: TrainConfig, steps_per_epoch: int) -> int:
+    """Steps of the run: `max_steps`, or whole and part epochs rounded up."""
+    if config.max_steps > 0:
+        return config.max_steps
+    return max(1, int(np.ceil(config.num_train_epochs * steps_per_epoch - 1e-9)))
