@@ -1,0 +1,125 @@
+"""The export in processes that know nothing of tfmlm: Python, the C library, older releases."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_text
+from tests.export import plain_tensorflow
+from tests.export.exported import bert, loaded_bert, masked_texts
+
+HERE = Path(__file__).parent
+#: Interpreters with other releases of TensorFlow and TF Text, separated by colons.
+OLD_TF_PYTHONS = [p for p in os.environ.get("TFMLM_OLD_TF_PYTHONS", "").split(":") if p]
+
+
+def requests():
+    """Every signature, with hard content."""
+    texts = [*masked_texts(12, "[MASK]", seed=4), *masked_texts(4, "[MASK]", masks=2, seed=5)]
+    texts += ["No mask.", "", "word " * 700 + "[MASK]", "x" * 70_000, "play[MASK]"]
+    text = np.array([t.encode() for t in texts] + [b"\xff[MASK]\x00 \xf0"], object)
+    rows = len(text)
+    ids = np.array([[101, 1996, 103, 102, 0], [101, 103, 103, 2003, 102]], np.int32)
+    top_k = np.resize(np.array([3, 1, 7], np.int32), rows)
+    targets = np.array([[b"dog", b"Paris", b"", b"dog", b"embeddings"]] * rows, object)
+    return [
+        ("serving_default", {"text": text}),
+        ("fill_mask_top_k", {"text": text, "top_k": top_k}),
+        ("fill_mask_targets", {"text": text, "targets": targets}),
+        ("fill_mask_ids", {"input_ids": ids, "attention_mask": (ids > 0).astype(np.int32)}),
+        ("tokenize", {"text": text}),
+    ]
+
+
+def assert_as_here(name, inputs, found):
+    expected = loaded_bert().predict(name, inputs)
+    assert found.keys() == expected.keys()
+    for key, value in expected.items():
+        other = plain_tensorflow.decoded(found[key])
+        assert other.shape == value.shape, (name, key)
+        if value.dtype == np.float32:
+            np.testing.assert_allclose(other, value, atol=1e-5)
+        else:
+            assert other.tolist() == value.tolist(), (name, key)
+
+
+def run_plain(python, mode):
+    sent = [
+        (name, {key: plain_tensorflow.encoded(value) for key, value in inputs.items()})
+        for name, inputs in requests()
+    ]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("TF_", "PYTHONPATH"))}
+    done = subprocess.run(
+        [python, "-P", str(HERE / "plain_tensorflow.py"), str(bert().path), mode],
+        input=json.dumps(sent),
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=HERE,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    answers = json.loads(done.stdout.splitlines()[-1])
+    for (name, inputs), found in zip(requests(), answers["answers"], strict=True):
+        assert_as_here(name, inputs, found)
+    return answers["tensorflow"]
+
+
+@pytest.mark.parametrize("mode", ["session", "functions"])
+def test_a_process_with_tensorflow_alone(mode):
+    assert run_plain(sys.executable, mode) == tf.__version__
+
+
+if OLD_TF_PYTHONS:
+
+    @pytest.mark.parametrize("python", OLD_TF_PYTHONS)
+    @pytest.mark.parametrize("mode", ["session", "functions"])
+    def test_other_releases_of_tensorflow(python, mode):
+        assert run_plain(python, mode) != tf.__version__
+
+
+def libraries():
+    folder = Path(tf.__file__).parent
+    text = Path(tensorflow_text.__file__).parent
+    return {
+        "libraries": [
+            str(folder / "libtensorflow_framework.so.2"),
+            str(folder / "libtensorflow_cc.so.2"),
+        ],
+        "op_libraries": [str(p) for p in sorted((text / "python" / "ops").glob("*.so"))],
+    }
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_the_c_library_that_the_server_is_built_on(number):
+    name, inputs = requests()[number]
+    definition = loaded_bert().definition(name)
+
+    def place(info):
+        operation, index = info.name.split(":")
+        return [operation, int(index)]
+
+    keys = sorted(definition.outputs)
+    request = {
+        **libraries(),
+        "inputs": [
+            [*place(definition.inputs[key]), plain_tensorflow.encoded(value)]
+            for key, value in inputs.items()
+        ],
+        "outputs": [place(definition.outputs[key]) for key in keys],
+    }
+    done = subprocess.run(
+        [sys.executable, "-P", str(HERE / "c_api.py"), str(bert().path)],
+        input=json.dumps(request),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert_as_here(name, inputs, dict(zip(keys, found, strict=True)))
