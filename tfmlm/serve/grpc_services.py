@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
+from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import (
+    classification_pb2,
+    get_model_metadata_pb2,
     get_model_status_pb2,
+    inference_pb2,
     model_management_pb2,
-    model_service_pb2_grpc,
     predict_pb2,
-    prediction_service_pb2_grpc,
+    regression_pb2,
 )
 
 from tfmlm.serve.manager import ModelManager
@@ -29,7 +34,7 @@ from tfmlm.serve.tensors import fill_proto
 _CODES = {code.name: code for code in grpc.StatusCode}
 
 
-class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
+class PredictionService:
     """Predict and GetModelMetadata; the other calls are refused as UNIMPLEMENTED."""
 
     def __init__(self, predictor: Predictor, as_content: bool = False) -> None:
@@ -102,12 +107,11 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         return name if name in self._predictor.manager.model_names() else ""
 
 
-class ModelService(model_service_pb2_grpc.ModelServiceServicer):
+class ModelService:
     """GetModelStatus and HandleReloadConfigRequest."""
 
-    def __init__(self, manager: ModelManager, predictor: Predictor) -> None:
+    def __init__(self, manager: ModelManager) -> None:
         self._manager = manager
-        self._predictor = predictor
 
     async def GetModelStatus(self, request: Any, context: Any) -> Any:  # noqa: N802
         try:
@@ -122,8 +126,6 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
             return await _abort(context, error)
 
     async def HandleReloadConfigRequest(self, request: Any, context: Any) -> Any:  # noqa: N802
-        import asyncio
-
         response = model_management_pb2.ReloadConfigResponse()
         try:
             if request.config.WhichOneof("config") != "model_config_list":
@@ -136,6 +138,49 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         except StatusError as error:
             return await _abort(context, error)
         return response
+
+
+_REQUESTS = {
+    "Predict": predict_pb2.PredictRequest,
+    "GetModelMetadata": get_model_metadata_pb2.GetModelMetadataRequest,
+    "Classify": classification_pb2.ClassificationRequest,
+    "Regress": regression_pb2.RegressionRequest,
+    "MultiInference": inference_pb2.MultiInferenceRequest,
+    "GetModelStatus": get_model_status_pb2.GetModelStatusRequest,
+    "HandleReloadConfigRequest": model_management_pb2.ReloadConfigRequest,
+}
+
+
+def add_service(service: PredictionService | ModelService, server: Any) -> None:
+    """Registers a service.
+
+    Messages are parsed here instead of by the generated code, so that bytes which are no message
+    are refused as INTERNAL, as by TensorFlow Serving, without a traceback in the log.
+    """
+    handlers = {
+        name: grpc.unary_unary_rpc_method_handler(
+            _parsing(getattr(service, name), request_type),
+            response_serializer=lambda response: response.SerializeToString(),
+        )
+        for name, request_type in _REQUESTS.items()
+        if hasattr(service, name)
+    }
+    full_name = f"tensorflow.serving.{type(service).__name__}"
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(full_name, handlers),))
+
+
+def _parsing(
+    call: Callable[[Any, Any], Awaitable[Any]], request_type: Any
+) -> Callable[[bytes, Any], Awaitable[Any]]:
+    async def handle(body: bytes, context: Any) -> Any:
+        try:
+            request = request_type.FromString(body)
+        except DecodeError:
+            name = request_type.DESCRIPTOR.name
+            return await _abort(context, StatusError("INTERNAL", f"Failed to parse {name}"))
+        return await call(request, context)
+
+    return handle
 
 
 def spec_of_request(request: Any) -> ModelSpec:

@@ -111,10 +111,10 @@ class Predictor:
         Raises:
             StatusError: DEADLINE_EXCEEDED, or what TensorFlow said.
         """
-        for alias, array in plan.feeds.items():
+        for array in plan.feeds.values():
             if array.ndim and array.shape[0] > self._max_batch_rows:
                 raise invalid_argument(
-                    f"Task size {array.shape[0]} of {alias} is larger than maximum batch size "
+                    f"Task size {array.shape[0]} is larger than maximum batch size "
                     f"{self._max_batch_rows}"
                 )
         started = time.monotonic()

@@ -93,12 +93,12 @@ class Server:
             RunFailedError: a model cannot be loaded.
         """
         loop = asyncio.get_running_loop()
+        self.manager.start_polling()  # a first version may be on its way
         try:
             await loop.run_in_executor(None, self.manager.configure, self._config)
         except StatusError as error:
             kind = RunFailedError if error.code == "UNKNOWN" else UserError
             raise kind(f"the models cannot be served: {error.message}") from None
-        self.manager.start_polling()
         await self._start_grpc()
         await self._start_rest()
         if self.options.model_config_file and self.options.model_config_file_poll_wait_seconds > 0:
@@ -167,9 +167,8 @@ class Server:
         if not options.port and not options.grpc_socket_path:
             return
         import grpc
-        from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
-        from tfmlm.serve.grpc_services import ModelService, PredictionService
+        from tfmlm.serve.grpc_services import ModelService, PredictionService, add_service
 
         server = grpc.aio.server(
             options=[
@@ -179,13 +178,9 @@ class Server:
                 *_channel_arguments(options.grpc_channel_arguments),
             ]
         )
-        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-            PredictionService(self.predictor, options.enable_serialization_as_tensor_content),
-            server,
-        )
-        model_service_pb2_grpc.add_ModelServiceServicer_to_server(
-            ModelService(self.manager, self.predictor), server
-        )
+        as_content = options.enable_serialization_as_tensor_content
+        add_service(PredictionService(self.predictor, as_content), server)
+        add_service(ModelService(self.manager), server)
         targets = []
         if options.port:
             host = f"[{options.host}]" if ":" in options.host else options.host
