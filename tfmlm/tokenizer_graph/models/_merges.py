@@ -8,6 +8,8 @@ between them:
   both symbols have grown: merges (x, y) where `left` is at the end of x and `right` at the start
   of y, in some way of building x and y. No limit means that the boundary stays for ever.
 
+A merge is `unclean` if another merge that consumes its product has a lower rank.
+
 `limit <= rank`, and the limit of a boundary never falls while its symbols grow.
 """
 
@@ -21,12 +23,15 @@ import tensorflow as tf
 from tfmlm.errors import UnsupportedTokenizerError
 from tfmlm.tokenizer_graph.models._lookup import IntegerTable
 
-# An entry is rank << 42 | limit << 21 | product: three fields of 21 bits.
-FIELD_BITS = 21
-FIELD_MASK = (1 << FIELD_BITS) - 1
+# An entry is rank << 41 | limit << 21 | product << 1 | unclean, with three fields of 20 bits.
+FIELD_BITS = 20
+MASK = (1 << FIELD_BITS) - 1
+PRODUCT_SHIFT = 1
+LIMIT_SHIFT = PRODUCT_SHIFT + FIELD_BITS
+RANK_SHIFT = LIMIT_SHIFT + FIELD_BITS
 # The rank and the limit of a boundary that has none.
-NONE = FIELD_MASK
-NO_ENTRY = (NONE << 2 * FIELD_BITS) | (NONE << FIELD_BITS)
+NONE = MASK
+NO_ENTRY = NONE << RANK_SHIFT | NONE << LIMIT_SHIFT
 
 
 class PairTable(tf.Module):
@@ -42,7 +47,7 @@ class PairTable(tf.Module):
 
     Raises:
         UnsupportedTokenizerError: a merge names tokens that the vocabulary does not hold, or
-            there are over two million ids or merges.
+            there are over a million ids or merges.
     """
 
     def __init__(
@@ -50,9 +55,9 @@ class PairTable(tf.Module):
     ) -> None:
         super().__init__()
         self.separator = max(vocab.values(), default=-1) + 1
-        if max(self.separator, len(merges)) >= FIELD_MASK:
+        if max(self.separator, len(merges)) >= NONE:
             raise UnsupportedTokenizerError(
-                "model.merges", f"{len(merges)} merges", f"under {FIELD_MASK} ids and merges"
+                "model.merges", f"{len(merges)} merges", f"under {NONE} ids and merges"
             )
         pairs, products = _merge_arrays(vocab, merges, prefix_length)
         ranks = np.array(list(pairs.values()), np.int64)
@@ -60,9 +65,14 @@ class PairTable(tf.Module):
         right = np.array([pair[1] for pair in pairs], np.int64)
         product = np.array(products, np.int64)
         keys, limits = self._limits(left, right, product, ranks)
-        entries = (NONE << 2 * FIELD_BITS) | (limits << FIELD_BITS)
+        entries = NONE << RANK_SHIFT | limits << LIMIT_SHIFT
         own = np.searchsorted(keys, self._key(left, right))
-        entries[own] = (ranks << 2 * FIELD_BITS) | (limits[own] << FIELD_BITS) | product
+        consumed = np.full(self.separator, NONE, np.int64)  # lowest rank with a symbol as a part
+        np.minimum.at(consumed, np.concatenate([left, right]), np.concatenate([ranks, ranks]))
+        unclean = (consumed[product] < ranks).astype(np.int64)
+        entries[own] = (
+            ranks << RANK_SHIFT | limits[own] << LIMIT_SHIFT | product << PRODUCT_SHIFT | unclean
+        )
         self._entries = IntegerTable(keys, entries, NO_ENTRY)
 
     def _key(self, left, right):

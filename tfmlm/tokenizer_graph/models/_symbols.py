@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfmlm.errors import UnsupportedTokenizerError
 from tfmlm.tokenizer_graph.models._lookup import IntegerTable
+from tfmlm.tokenizer_graph.registry import GAP
 from tfmlm.tokenizer_graph.tables import constant
 from tfmlm.tokenizer_graph.text import encode_words
 
@@ -47,7 +48,7 @@ class InitialSymbols(tf.Module):
 
     Args:
         vocab: token -> id.
-        separator: the symbol that stands before each word.
+        separator: the symbol for `GAP`.
         unk_token: stands for a character that is in no other way in the vocabulary; without it
             such characters are dropped, as in the Rust library.
         fuse_unk: neighbouring unknown characters become one token.
@@ -67,20 +68,19 @@ class InitialSymbols(tf.Module):
         suffix: str = "",
     ) -> None:
         super().__init__()
-        self._separator = separator
         self._unknown = None if unk_token is None else vocab[unk_token]
         self._fuse = fuse_unk
         self._affixed = bool(prefix or suffix)
         self._prefix, self._suffix = prefix, suffix
         ids = byte_tokens(vocab) if byte_fallback else None
         self._bytes = None if ids is None else constant(ids)
-        keys: dict[int, int] = {}
+        flags = [(0, 0), (0, 1), (1, 0), (1, 1)] if self._affixed else [(1, 1)]
+        keys: dict[int, int] = {self._key(GAP, *both): separator for both in flags}
         for token, number in vocab.items():
-            for first in (0, 1) if self._affixed else (1,):
-                for last in (0, 1) if self._affixed else (1,):
-                    character = _without(token, "" if first else prefix, suffix if last else "")
-                    if character is not None and len(character) == 1:
-                        keys[self._key(ord(character), first, last)] = number
+            for first, last in flags:
+                character = _without(token, "" if first else prefix, suffix if last else "")
+                if character is not None and len(character) == 1:
+                    keys[self._key(ord(character), first, last)] = number
         self._symbols = IntegerTable(
             np.fromiter(keys, np.int64, len(keys)),
             np.fromiter(keys.values(), np.int64, len(keys)),
@@ -90,36 +90,32 @@ class InitialSymbols(tf.Module):
     def _key(self, codepoint, first, last):
         return codepoint * 4 + first * 2 + last if self._affixed else codepoint
 
-    def __call__(self, codepoints: tf.Tensor, heads: tf.Tensor) -> tf.Tensor:
-        """Symbols, with separators.
+    def __call__(self, stream: tf.Tensor) -> tf.Tensor:
+        """Symbols of words.
 
         Args:
-            codepoints: int32 [n]: words, each after one place for a separator.
-            heads: int64 [words], the indices of these places.
+            stream: int32 [n], code points, with `GAP` before each word and at the end.
 
         Returns:
-            int64 [m].
+            int64 [m], separators in place of `GAP`.
         """
-        separators = tf.fill(tf.shape(heads), tf.constant(self._separator, tf.int64))
-        keys = tf.cast(codepoints, tf.int64)
+        keys = tf.cast(stream, tf.int64)
         first = last = None
         if self._affixed:
-            is_head = tf.tensor_scatter_nd_update(
-                tf.zeros_like(keys), heads[:, tf.newaxis], tf.ones_like(heads)
-            )
-            first, last = tf.roll(is_head, 1, 0), tf.roll(is_head, -1, 0)
+            is_gap = tf.cast(tf.equal(stream, GAP), tf.int64)
+            first, last = tf.roll(is_gap, 1, 0), tf.roll(is_gap, -1, 0)
             keys = self._key(keys, first, last)
-        symbols = tf.tensor_scatter_nd_update(self._symbols(keys), heads[:, tf.newaxis], separators)
+        symbols = self._symbols(keys)
         return tf.cond(
             tf.reduce_any(tf.equal(symbols, UNKNOWN)),
-            lambda: self._resolve(symbols, codepoints, first, last),
+            lambda: self._resolve(symbols, stream, first, last),
             lambda: symbols,
         )
 
-    def _resolve(self, symbols, codepoints, first, last) -> tf.Tensor:
+    def _resolve(self, symbols, stream, first, last) -> tf.Tensor:
         unknown = tf.equal(symbols, UNKNOWN)
         if self._bytes is not None:
-            return self._with_bytes(symbols, unknown, codepoints, first, last)
+            return self._with_bytes(symbols, unknown, stream, first, last)
         if self._unknown is None:
             return tf.boolean_mask(symbols, tf.logical_not(unknown))
         resolved = tf.where(unknown, tf.constant(self._unknown, tf.int64), symbols)
@@ -127,9 +123,9 @@ class InitialSymbols(tf.Module):
             return resolved
         return tf.boolean_mask(resolved, tf.logical_not(unknown & tf.roll(unknown, 1, 0)))
 
-    def _with_bytes(self, symbols, unknown, codepoints, first, last) -> tf.Tensor:
+    def _with_bytes(self, symbols, unknown, stream, first, last) -> tf.Tensor:
         places = tf.where(unknown)[:, 0]
-        characters = tf.gather(codepoints, places)
+        characters = tf.gather(stream, places)
         strings = encode_words(characters, tf.range(tf.size(places, tf.int64) + 1))
         if self._affixed:
             continued = tf.equal(tf.gather(first, places), 0)
