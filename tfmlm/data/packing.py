@@ -142,8 +142,9 @@ class Encoder:
 
     def __call__(self, texts: Sequence[str]) -> Iterator[np.ndarray]:
         """Yields for each text its packed tokens, int32, without special tokens."""
-        batch = list(texts)
-        for encoding in self._backend.encode_batch_fast(batch, add_special_tokens=False):
+        # encode_batch_fast leaves out the words' numbers too, not only the offsets.
+        encode = self._backend.encode_batch if self._words else self._backend.encode_batch_fast
+        for encoding in encode(list(texts), add_special_tokens=False):
             tokens = np.array(encoding.ids, np.int32)
             if self._words and len(tokens):
                 tokens |= self._continues(tokens, encoding.word_ids)

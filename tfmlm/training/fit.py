@@ -18,6 +18,7 @@ from tfmlm.data.tokenizer_training import trained_tokenizer
 from tfmlm.errors import UserError
 from tfmlm.files import write_json
 from tfmlm.hub.model_card import model_card
+from tfmlm.hub.safetensors import tie_decoder
 from tfmlm.models import load_config, load_model_and_report, load_tokenizer
 from tfmlm.training import model_setup, report, run_folder
 from tfmlm.training.callbacks import (
@@ -300,6 +301,7 @@ class _Run:
                 model, loaded = load_model_and_report(config.model_name_or_path, config.revision)
                 model_setup.fit_vocabulary(model, tokenizer, self.say)
                 untrained_head = model_setup.bias_is_missing(model, loaded.missing)
+            tie_decoder(model)
             if untrained_head and not resumed:
                 frequencies = log_unigram(counts, tokenizer)
                 if model_setup.set_unigram_bias(model, frequencies) and not config.model_type:
