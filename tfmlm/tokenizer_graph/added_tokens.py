@@ -143,10 +143,31 @@ def build_passes(context: BuildContext) -> tuple[AddedTokenPass | None, AddedTok
             )
         seen[token.normalized, pattern] = k
         (after if token.normalized else before).append((k, token, pattern))
+    for part in (before, after):
+        _refuse_stripped_starts(part)
     return (
         AddedTokenPass(before) if before else None,
         AddedTokenPass(after) if after else None,
     )
+
+
+def _refuse_stripped_starts(tokens: list[tuple[int, AddedToken, Sequence[int]]]) -> None:
+    """Refuses `rstrip` beside a token that begins with whitespace: the Rust library panics there.
+
+    The whitespace that the one strips would be the beginning of the other.
+    """
+    stripping = [k for k, token, _ in tokens if token.rstrip]
+    if not stripping:
+        return
+    space = set(rust_class(r"\s").tolist())
+    for k, token, pattern in tokens:
+        if pattern[0] in space:
+            raise UnsupportedTokenizerError(
+                f"added_tokens[{k}]",
+                f"{token.content!r}, which begins with whitespace that added_tokens"
+                f"[{stripping[0]}] strips (rstrip)",
+                "one of the two",
+            )
 
 
 def _flag_vector(flags: list[bool]) -> tf.Tensor | None:

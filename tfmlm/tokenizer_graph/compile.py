@@ -7,11 +7,13 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfmlm.tokenizer_graph import registry
+from tfmlm.tokenizer_graph import probe, registry
 from tfmlm.tokenizer_graph.added_tokens import build_passes
+from tfmlm.tokenizer_graph.edit import splice
 from tfmlm.tokenizer_graph.matching import LiteralMatcher
-from tfmlm.tokenizer_graph.registry import ADDED, ROW, BuildContext
-from tfmlm.tokenizer_graph.tables import constant
+from tfmlm.tokenizer_graph.registry import ADDED, GAP, ROW, BuildContext
+from tfmlm.tokenizer_graph.spec import prepends_first
+from tfmlm.tokenizer_graph.tables import FlagTable, constant
 from tfmlm.tokenizer_graph.text import (
     Tokens,
     cut_words,
@@ -43,6 +45,13 @@ class Pipeline(tf.Module):
         spec = context.spec
         self._before, self._after = build_passes(context)
         self._normalizer = _build(spec.normalizer, context)
+        self._vanishing = None
+        if spec.normalizer is not None and prepends_first(spec.pre_tokenizer):
+            component = [spec.normalizer.to_json()]
+            normalize = probe.normalizer(component)
+            tail = next((c for c in "abcxyz019" if normalize(c)), "")
+            vanishing = probe.vanishing(component, tail)
+            self._vanishing = FlagTable(vanishing) if len(vanishing) else None
         self._pre_tokenizer = _build(spec.pre_tokenizer, context)
         self._model = registry.builder(spec.model)(spec.model, context)
         added = [token.id for token in spec.added_tokens]
@@ -60,10 +69,22 @@ class Pipeline(tf.Module):
         if self._before is not None:
             stream = self._before(stream)
         if self._normalizer is not None:
-            stream = self._normalizer(stream)
+            stream = self._normalize(stream)
         if self._after is not None:
             stream = self._after(stream)
         return self._tokenize(stream)[0]
+
+    def _normalize(self, stream: tf.Tensor) -> tf.Tensor:
+        if self._vanishing is None:
+            return self._normalizer(stream)
+        first = tf.concat([[True], tf.equal(stream[:-1], ROW)], 0)[: tf.size(stream)]
+        lost = tf.logical_and(self._vanishing(stream), first)
+        normalized = self._normalizer(stream)
+        return tf.cond(
+            tf.reduce_any(lost),
+            lambda: _mark_lost_fronts(normalized, tf.boolean_mask(lost, first)),
+            lambda: normalized,
+        )
 
     def _tokenize(self, stream: tf.Tensor) -> tuple[Tokens, tf.Tensor, tf.Tensor]:
         starts = tf.fill(tf.shape(stream), False)
@@ -93,7 +114,7 @@ class Pipeline(tf.Module):
                 places = self._literal(raw, self._literal.candidates(raw))[:2]
             else:
                 places = self._masks(stream, origin, ends)
-            stream = self._normalizer(stream)
+            stream = self._normalize(stream)
         if self._after is not None:
             found = self._after.extract(stream)
             stream = found.stream
@@ -133,6 +154,18 @@ class Pipeline(tf.Module):
 
 def _differences(cumulated: tf.Tensor) -> tf.Tensor:
     return cumulated - tf.concat([[0], cumulated[:-1]], 0)[: tf.size(cumulated)]
+
+
+def _mark_lost_fronts(stream: tf.Tensor, lost: tf.Tensor) -> tf.Tensor:
+    """Puts a GAP before the flagged rows (bool [batch]), whose first character was dropped.
+
+    What follows is then not at offset 0 of the text, which Metaspace's `first` asks for.
+    """
+    ends = tf.where(tf.equal(stream, ROW))[:, 0]
+    row_starts = tf.concat([[0], ends[:-1] + 1], 0)
+    places = tf.boolean_mask(row_starts, lost)
+    index = splice(tf.size(stream, tf.int64), places, places, 1)
+    return tf.gather(tf.concat([stream, [GAP]], 0), index)
 
 
 def _build(spec, context: BuildContext):

@@ -83,6 +83,7 @@ class GraphTokenizer(tf.Module):
         """
         return cls(spec_from_tokenizer(tokenizer))
 
+    @tf.autograph.experimental.do_not_convert
     def tokenize(self, texts: Any) -> tf.RaggedTensor:
         """Ids with special tokens.
 
@@ -96,6 +97,7 @@ class GraphTokenizer(tf.Module):
         tokens, _ = self._single([self._pipeline(texts)])
         return tokens.ids if scalar else _ragged(tokens)
 
+    @tf.autograph.experimental.do_not_convert
     def encode(self, texts: Any) -> Encoded:
         """Ids without special tokens, with the byte spans of the mask tokens.
 
@@ -109,6 +111,7 @@ class GraphTokenizer(tf.Module):
             tf.RaggedTensor.from_row_splits(spans.span, spans.splits, validate=False),
         )
 
+    @tf.autograph.experimental.do_not_convert
     def __call__(
         self,
         texts: Any,
@@ -169,6 +172,7 @@ class GraphTokenizer(tf.Module):
             )
         return {name: value[0] for name, value in result.items()} if scalar else result
 
+    @tf.autograph.experimental.do_not_convert
     def decode(
         self,
         ids: Any,

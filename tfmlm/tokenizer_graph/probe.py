@@ -84,6 +84,19 @@ def changes(components: list[Mapping[str, Any]]) -> Changes:
     return _decode_changes(stored)
 
 
+def vanishing(components: list[Mapping[str, Any]], tail: str = "") -> np.ndarray:
+    """The code points that leave nothing in front of `tail` when normalized (int32 [n])."""
+    key = json.dumps(["vanishing", components, tail], sort_keys=True)
+    stored = load_arrays(key)
+    if stored is None:
+        normalize = normalizer(components)
+        rest = normalize(tail)
+        found = [c for c in codepoints() if normalize(chr(c) + tail) == rest]
+        stored = {"vanishing": np.array(found, np.int32)}
+        store_arrays(key, stored)
+    return stored["vanishing"]
+
+
 def classes(
     component: Mapping[str, Any], classify: Callable[[list[str], str], int], version: str
 ) -> np.ndarray:

@@ -21,7 +21,7 @@ from tfmlm.tokenizer_graph.patterns import UNBOUNDED, Characters, Expression, Gr
 from tfmlm.tokenizer_graph.registry import GAP, ROW
 from tfmlm.tokenizer_graph.tables import FlagTable
 
-NO = -1
+NO = np.int64(-1)
 
 
 def rust_class(expression: str) -> np.ndarray:

@@ -428,7 +428,40 @@ class ByteLevelPostProcessor(Component):
 @component("decoder", "Sequence")
 @dataclass(frozen=True)
 class DecoderSequence(Component):
+    """Parts for single tokens, then ones that join tokens, then Strip and Replace on the text."""
+
     decoders: tuple[Component, ...]
+
+    def check(self, path: str) -> None:
+        joined = False
+        for index, part in enumerate(self.decoders):
+            where = f"{path}.decoders[{index}]"
+            joining = isinstance(part, (ByteLevelDecoder, ByteFallback, Fuse))
+            if isinstance(part, DecoderSequence):
+                raise UnsupportedTokenizerError(where, "a Sequence in a Sequence", "one Sequence")
+            if joined and not joining and not isinstance(part, (StripDecoder, ReplaceDecoder)):
+                raise UnsupportedTokenizerError(
+                    where, f"{part.type_name} after tokens were joined", "Strip, Replace"
+                )
+            if joined and not joining and not self._is_fused(index):
+                raise UnsupportedTokenizerError(
+                    where, f"{part.type_name} between ByteFallback and Fuse", "Fuse"
+                )
+            if joined and joining and not self._follows_joining(index):
+                raise UnsupportedTokenizerError(
+                    where, f"{part.type_name} after an edit of the joined text", "Strip, Replace"
+                )
+            if isinstance(part, ByteLevelDecoder) and any(
+                isinstance(other, ByteFallback) for other in self.decoders
+            ):
+                raise UnsupportedTokenizerError(where, "ByteLevel with ByteFallback", "one of them")
+            joined = joined or joining
+
+    def _is_fused(self, index: int) -> bool:
+        return any(isinstance(part, (ByteLevelDecoder, Fuse)) for part in self.decoders[:index])
+
+    def _follows_joining(self, index: int) -> bool:
+        return isinstance(self.decoders[index - 1], (ByteLevelDecoder, ByteFallback, Fuse))
 
 
 @component("decoder", "WordPiece")
@@ -485,6 +518,13 @@ class StripDecoder(Component):
 class ReplaceDecoder(Component):
     pattern: Pattern
     content: str
+
+    def check(self, path: str) -> None:
+        self.pattern.check(f"{path}.pattern")
+        if self.pattern.regex:
+            raise UnsupportedTokenizerError(
+                f"{path}.pattern", f"the regular expression {self.pattern.text!r}", "a literal"
+            )
 
 
 # ---------------------------------------------------------------------------- the whole file
@@ -587,7 +627,7 @@ def parse(json_text: str, config: TokenizerConfig | None = None) -> TokenizerSpe
     model = parts["model"]
     if model is None:
         raise UserError("tokenizer.json holds no 'model': give the file of a fast tokenizer")
-    return TokenizerSpec(
+    spec = TokenizerSpec(
         normalizer=parts["normalizer"],
         pre_tokenizer=parts["pre_tokenizer"],
         model=model,
@@ -598,6 +638,49 @@ def parse(json_text: str, config: TokenizerConfig | None = None) -> TokenizerSpe
         json_text=text,
         fingerprint=hashlib.sha256(text.encode()).hexdigest(),
     )
+    _check_first_word(spec)
+    return spec
+
+
+def _check_first_word(spec: TokenizerSpec) -> None:
+    """Refuses Metaspace's `first` behind a Replace that moves the start of the text.
+
+    The library puts ▁ before the word at offset 0 of the original text, and a replacement of
+    several characters takes the offset of the last one.
+    """
+    if spec.normalizer is None or not prepends_first(spec.pre_tokenizer):
+        return
+    for path, atom in _atoms(spec.normalizer, "normalizer"):
+        if isinstance(atom, ReplaceNormalizer) and (
+            atom.pattern.regex or len(atom.pattern.text) > 1
+        ):
+            raise UnsupportedTokenizerError(
+                path,
+                "Replace of several characters before Metaspace with prepend_scheme 'first'",
+                "Replace of one character there",
+            )
+
+
+def prepends_first(spec: Component | None) -> bool:
+    """Whether a Metaspace with `prepend_scheme` "first" is in a pre-tokenizer."""
+    if spec is None:
+        return False
+    return any(
+        isinstance(atom, MetaspacePreTokenizer) and atom.prepend_scheme == "first"
+        for _, atom in _atoms(spec, "")
+    )
+
+
+def _atoms(spec: Component, path: str) -> list[tuple[str, Component]]:
+    for name in ("normalizers", "pretokenizers"):
+        children = getattr(spec, name, None)
+        if children is not None:
+            return [
+                item
+                for index, child in enumerate(children)
+                for item in _atoms(child, f"{path}.{name}[{index}]")
+            ]
+    return [(path, spec)]
 
 
 def _children(value: Mapping[str, Any]) -> tuple[str, list[Any]] | None:

@@ -1,28 +1,32 @@
-"""From ids to text, as `PreTrainedTokenizerFast.decode` gives it."""
+"""From ids to text, as `PreTrainedTokenizerFast.decode` gives it.
+
+A decoder is cut into three: what treats each token by itself (a table, probed from Rust), what
+joins tokens (bytes, runs of bytes, `Fuse`), and what treats the joined text.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
+from tfmlm.tokenizer_graph import probe
 from tfmlm.tokenizer_graph import spec as specs
-from tfmlm.tokenizer_graph.decoders.pieces import PieceTable
+from tfmlm.tokenizer_graph.byte_alphabet import byte_characters
+from tfmlm.tokenizer_graph.decoders.byte_fallback import ByteRuns
+from tfmlm.tokenizer_graph.decoders.pieces import PieceTable, place_strings
+from tfmlm.tokenizer_graph.decoders.strings import (
+    byte_of,
+    clean_up_spaces,
+    join_rows,
+    re2_literal,
+    replace_all,
+    replace_invalid,
+)
 from tfmlm.tokenizer_graph.registry import BuildContext
 from tfmlm.tokenizer_graph.tables import constant
 
-# The replacements of transformers' `clean_up_tokenization`, in its order:
-# https://github.com/huggingface/transformers/blob/v4.57.6/src/transformers/tokenization_utils_base.py
-CLEAN_UP = (
-    (" .", "."),
-    (" ?", "?"),
-    (" !", "!"),
-    (" ,", ","),
-    (" ' ", "'"),
-    (" n't", "n't"),
-    (" 'm", "'m"),
-    (" 's", "'s"),
-    (" 've", "'ve"),
-    (" 're", "'re"),
-)
+JOINING = (specs.ByteLevelDecoder, specs.ByteFallback, specs.Fuse)
 
 
 class GraphDecoder(tf.Module):
@@ -37,11 +41,24 @@ class GraphDecoder(tf.Module):
         self._size = size
         self._dropped = constant([token is None for token in tokens] + [True])
         self._special = constant([token is None or token in special for token in tokens] + [True])
-        decoder = rust.decoder
-        if decoder is None:
-            self._pieces = PieceTable(tokens, lambda items: " ".join(items).encode())
+        by_token, self._joining, self._whole = cut(context.spec.decoder)
+        places = place_strings([token or "" for token in tokens], _token_decoder(by_token))
+        if self._joins(specs.ByteLevelDecoder):
+            encoded = _bytes_of_characters(places)
         else:
-            self._pieces = PieceTable(tokens, lambda items: decoder.decode(items).encode())
+            encoded = [tuple(text.encode() for text in place) for place in places]
+        self._runs = None
+        if self._joins(specs.ByteFallback):
+            values = [byte_of(place[0]) for place in places]
+            encoded = [
+                place if value is None else (bytes([value]),) * 4
+                for place, value in zip(encoded, values, strict=True)
+            ]
+            self._runs = ByteRuns([value is not None for value in values])
+        self._pieces = PieceTable(encoded)
+
+    def _joins(self, kind: type) -> bool:
+        return any(isinstance(part, kind) for part in self._joining)
 
     def __call__(
         self, ids: tf.Tensor, splits: tf.Tensor, skip_special_tokens: bool, clean_up: bool
@@ -53,26 +70,68 @@ class GraphDecoder(tf.Module):
         ids = tf.gather(ids, kept)
         splits = tf.searchsorted(kept, splits, out_type=tf.int64)
         pieces = self._pieces(ids, splits)
+        if self._runs is not None:
+            pieces, splits = self._runs(ids, pieces, splits)
         texts = join_rows(pieces, splits)
+        if self._joins(specs.ByteLevelDecoder):
+            texts = replace_invalid(texts)
+        for part in self._whole:
+            texts = _edit(texts, part)
         return clean_up_spaces(texts) if clean_up else texts
 
 
-def join_rows(pieces: tf.Tensor, splits: tf.Tensor) -> tf.Tensor:
-    """Strings [m] in rows (int64 [batch + 1]) -> one string a row [batch]."""
-    rows = tf.searchsorted(
-        splits, tf.range(tf.size(pieces, tf.int64)), side="right", out_type=tf.int64
-    )
-    return tf.strings.unsorted_segment_join(pieces, rows - 1, tf.size(splits) - 1)
+def atoms(spec: specs.Component) -> list[specs.Component]:
+    """The parts of nested sequences."""
+    if isinstance(spec, specs.DecoderSequence):
+        return [atom for child in spec.decoders for atom in atoms(child)]
+    return [spec]
 
 
-def clean_up_spaces(texts: tf.Tensor) -> tf.Tensor:
-    """transformers' ten literal replacements, one after the other."""
-    for found, put in CLEAN_UP:
-        pattern = "".join(f"\\{c}" if c in ".?" else c for c in found)
-        texts = tf.strings.regex_replace(texts, pattern, put)
-    return texts
+def cut(
+    spec: specs.Component | None,
+) -> tuple[list[specs.Component] | None, list[specs.Component], list[specs.Component]]:
+    """(per token, joining, on the joined text); per token is `None` without a decoder."""
+    if spec is None:
+        return None, [], []
+    parts = atoms(spec)
+    first = next((i for i, part in enumerate(parts) if isinstance(part, JOINING)), len(parts))
+    last = first
+    while last < len(parts) and isinstance(parts[last], JOINING):
+        last += 1
+    return parts[:first], parts[first:last], parts[last:]
 
 
-def build(spec: specs.Component | None, context: BuildContext) -> tf.Module:
-    """Compiles a decoder (or its absence: tokens joined by spaces)."""
-    return GraphDecoder(context)
+def _token_decoder(parts: Sequence[specs.Component] | None):
+    if parts is None:
+        return " ".join  # tokenizers joins by spaces where there is no decoder
+    if not parts:
+        return "".join
+    component = {"type": "Sequence", "decoders": [part.to_json() for part in parts]}
+    return probe.rust_tokenizer(decoder=component).decoder.decode
+
+
+def _bytes_of_characters(places: list[tuple[str, str, str, str]]) -> list[tuple[bytes, ...]]:
+    """Texts in GPT-2's byte alphabet to bytes; a text with another character stays as it is."""
+    byte = {chr(c): number for number, c in enumerate(byte_characters())}
+
+    def convert(text: str) -> bytes:
+        if all(c in byte for c in text):
+            return bytes(byte[c] for c in text)
+        return text.encode()
+
+    return [tuple(convert(text) for text in place) for place in places]
+
+
+def _edit(texts: tf.Tensor, part: specs.Component) -> tf.Tensor:
+    if isinstance(part, specs.ReplaceDecoder):
+        return replace_all(texts, part.pattern.text, part.content)
+    if isinstance(part, specs.StripDecoder):
+        content = re2_literal(part.content)
+        for count, pattern in (
+            (part.start, rf"\A(?:{content}){{0,{part.start}}}"),
+            (part.stop, rf"(?:{content}){{0,{part.stop}}}\z"),
+        ):
+            if count:
+                texts = tf.strings.regex_replace(texts, pattern, "", replace_global=False)
+        return texts
+    return texts  # Fuse and ByteFallback find one token without a byte's spelling: nothing to do

@@ -16,8 +16,7 @@ class Strip(tf.Module):
     def __init__(self, spec: StripNormalizer) -> None:
         super().__init__()
         self._left, self._right = spec.strip_left, spec.strip_right
-        both = StripNormalizer(True, True).to_json()
-        self._space = FlagTable({c for c, t in probe.changes([both]).items() if not t})
+        self._space = FlagTable(probe.vanishing([StripNormalizer(True, True).to_json()]))
 
     def __call__(self, stream: tf.Tensor) -> tf.Tensor:
         if not (self._left or self._right):
