@@ -56,9 +56,7 @@ class FillMask(tf.Module):
         self.tokenizer_graph = tokenizer_graph
         self.settings = settings
         ints = tf.TensorSpec([None, None], tf.int32)
-        self._probabilities = tf.function(
-            self._probabilities_of, input_signature=[ints, ints, tf.TensorSpec([None, 2], tf.int32)]
-        )
+        self.logits = _function(self._logits_of, [ints, ints, tf.TensorSpec([None, 2], tf.int32)])
         if tokenizer_graph is None:
             return
         if vocabulary is None:
@@ -66,13 +64,14 @@ class FillMask(tf.Module):
         self._vocabulary = vocabulary
         strings = tf.TensorSpec([None], tf.string)
         tokens = tf.TensorSpec([None], tf.int32)
-        self._encode = _function(self._encode_texts, [strings])
+        self.encode = _function(self._encode_texts, [strings])
+        self._pad = _function(self._padded_tokens, [strings])
         self._decode = _function(self._decode_rows, [tokens, tokens])
-        self._token_str = _function(
+        self.token_str = _function(
             self._strings_of(vocabulary.token_str), [tf.TensorSpec(None, tf.int32)]
         )
         self._word = _function(self._strings_of(vocabulary.word), [tokens])
-        self._targets = TargetResolver(vocabulary, lambda texts: self._encode(texts)[:2])
+        self._targets = TargetResolver(vocabulary, lambda texts: self.encode(texts)[:2])
         self._resolve = _function(self._targets.__call__, [strings])
 
     # ---------------------------------------------------------------- what signatures call
@@ -158,11 +157,7 @@ class FillMask(tf.Module):
     def tokenize(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         """Ids of `text` string [B] with special tokens, int32 [B, tokens], padded."""
         too_long = tf.strings.length(text) > self.settings.max_text_bytes
-        batch = self.tokenizer_graph(tf.where(too_long, "", text))
-        return {
-            "input_ids": tf.cast(batch["input_ids"], tf.int32),
-            "attention_mask": tf.cast(batch["attention_mask"], tf.int32),
-        }
+        return self._pad(tf.where(too_long, "", text))
 
     # ---------------------------------------------------------------- parts
 
@@ -171,7 +166,7 @@ class FillMask(tf.Module):
         settings = self.settings
         too_long = tf.strings.length(text) > settings.max_text_bytes
         # One empty text at the end: an empty batch becomes one that every kernel takes.
-        ids, row_splits, spans = self._encode(tf.concat([tf.where(too_long, "", text), [""]], 0))
+        ids, row_splits, spans = self.encode(tf.concat([tf.where(too_long, "", text), [""]], 0))
         windows = place_windows(
             ids,
             row_splits,
@@ -215,7 +210,7 @@ class FillMask(tf.Module):
         return {
             "score": _placed(score, place, 0.0),
             "token": tokens,
-            "token_str": self._token_str(tokens),
+            "token_str": self.token_str(tokens),
             "sequence": self._sequences(windows, token, count, place),
             "mask_count": mask_count,
             "filled": self._filled(request, windows, spans, token),
@@ -260,12 +255,17 @@ class FillMask(tf.Module):
         words = tf.where(best >= 0, self._word(best), literal)
         return fill_in(request.text, row, span, words)
 
-    def _probabilities_of(
+    def _probabilities(
         self, input_ids: tf.Tensor, attention_mask: tf.Tensor, indices: tf.Tensor
     ) -> tf.Tensor:
         """Softmax over the whole vocabulary in float32, [N, vocabulary]."""
-        logits = self.predictor(input_ids, attention_mask, indices)
-        return tf.nn.softmax(tf.cast(logits, tf.float32))
+        return tf.nn.softmax(self.logits(input_ids, attention_mask, indices))
+
+    def _logits_of(
+        self, input_ids: tf.Tensor, attention_mask: tf.Tensor, indices: tf.Tensor
+    ) -> tf.Tensor:
+        """Logits in float32, [N, vocabulary]; one graph for all signatures."""
+        return tf.cast(self.predictor(input_ids, attention_mask, indices), tf.float32)
 
     def _encode_texts(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Flat ids int32 [tokens], their row splits [B + 1], mask spans int32 [masks, 2]."""
@@ -273,6 +273,10 @@ class FillMask(tf.Module):
         ids = encoded.ids
         spans = tf.reshape(tf.cast(encoded.mask_spans.flat_values, tf.int32), [-1, 2])
         return tf.cast(ids.flat_values, tf.int32), tf.cast(ids.row_splits, tf.int32), spans
+
+    def _padded_tokens(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
+        batch = self.tokenizer_graph(texts)
+        return {name: tf.cast(batch[name], tf.int32) for name in ("input_ids", "attention_mask")}
 
     def _decode_rows(self, ids: tf.Tensor, row_splits: tf.Tensor) -> tf.Tensor:
         ragged = tf.RaggedTensor.from_row_splits(ids, row_splits, validate=False)

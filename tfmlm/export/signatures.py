@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfmlm.export.fill_mask import FillMask
+from tfmlm.export.score_text import SCORE_INPUTS, SCORE_OUTPUTS, ScoreText
 
 TEXT_OUTPUTS = ("score", "token", "token_str", "sequence", "mask_count", "filled", "status")
 
@@ -35,6 +36,7 @@ SIGNATURES["fill_mask_ids"] = (
     {"score": ("float32", 3), "token": ("int32", 3), "mask_position": ("int32", 2)},
 )
 SIGNATURES["tokenize"] = ({"text": ("string", 1)}, _TOKENS)
+SIGNATURES["score_text"] = (SCORE_INPUTS, SCORE_OUTPUTS)
 
 
 def build_signatures(fill: FillMask) -> dict[str, Any]:
@@ -50,6 +52,7 @@ def build_signatures(fill: FillMask) -> dict[str, Any]:
             "fill_mask_targets": fill.fill_targets,
             **calls,
             "tokenize": fill.tokenize,
+            "score_text": ScoreText(fill),
         }
     return {name: _signature(name, call) for name, call in calls.items()}
 

@@ -12,6 +12,7 @@ from tfmlm.errors import RunFailedError
 from tfmlm.export.loader import LoadedFillMask, find_version
 from tfmlm.export.reference import CheckpointFiller, Filled
 from tfmlm.export.samples import sample_texts
+from tfmlm.export.score_reference import CheckpointScorer
 from tfmlm.export.signatures import SIGNATURES
 
 #: Largest difference of a probability in float32.
@@ -61,8 +62,11 @@ def validate_export(
     mask_token = loaded.mask_token
     chosen = list(texts) if texts is not None else sample_texts(mask_token)
     _check_shapes(loaded, chosen[:3])
-    report = _check_tokenizer(loaded, tokenizer, [*chosen, *_NO_TEXT])
+    most = loaded.record["defaults"]["max_text_bytes"]
+    readable = [text for text in (*chosen, *_NO_TEXT) if len(text.encode()) <= most]
+    report = _check_tokenizer(loaded, tokenizer, readable)
     report |= _check_values(loaded, model, tokenizer, chosen)
+    report |= _check_scores(loaded, model, tokenizer, [*chosen[:3], *_NO_TEXT])
     return report
 
 
@@ -183,6 +187,35 @@ def _check_row(outputs: dict[str, np.ndarray], row: int, text: str, answer: Fill
             f"status and mask count of {text!r} are {found}, the checkpoint gives "
             f"{(answer.status, answer.mask_count)}"
         )
+
+
+def _check_scores(
+    loaded: LoadedFillMask, model: Any, tokenizer: Any, texts: Sequence[str]
+) -> dict[str, Any]:
+    """Compares `score_text` with the checkpoint; log-probabilities, relative to their size."""
+    defaults = loaded.record["defaults"]
+    scorer = CheckpointScorer(model, tokenizer, defaults["max_length"], defaults["max_text_bytes"])
+    outputs = loaded.predict("score_text", {"text": [t.encode() for t in texts]})
+    exact = loaded.record["model"]["dtype"] == "float32"
+    for row, text in enumerate(texts):
+        expected = scorer.score(text)
+        status, count = outputs["status"][row].decode(), int(outputs["token_count"][row])
+        tokens = outputs["token"][row][: len(expected.token)]
+        if (status, count) != (expected.status, expected.token_count) or not np.array_equal(
+            tokens, expected.token
+        ):
+            raise ExportValuesError(
+                f"score_text gives {text!r} the status {status} and {count} tokens "
+                f"{tokens.tolist()}, expected {expected.status} and {expected.token_count} tokens "
+                f"{expected.token}"
+            )
+        found = outputs["score"][row][: len(expected.score)]
+        if exact and not np.allclose(found, expected.score, atol=1e-4, rtol=SCORE_TOLERANCE):
+            difference = float(np.abs(found - expected.score).max())
+            raise ExportValuesError(
+                f"log-probabilities of {text!r} differ by {difference:.2g} from the checkpoint's"
+            )
+    return {"scored_texts": len(texts)}
 
 
 def _validate_ids(loaded: LoadedFillMask, model: Any, tokenizer: Any) -> dict[str, Any]:

@@ -40,6 +40,7 @@ def warmup_requests(
             targets = np.array([["one", "two"]] * size, object)
             yield "fill_mask_targets", {"text": _strings(batch), "targets": targets}
             yield "tokenize", {"text": _strings(batch)}
+        yield "score_text", {"text": _strings(batches[0])}
     length = 8
     while length <= tokens:
         ones = np.ones([1, length], np.int32)

@@ -80,7 +80,7 @@ def place_windows(
     indices = tf.stack([tf.gather(encoder_row, row), tf.gather(local, mask) + len(prefix)], 1)
     indices = tf.concat([indices, tf.zeros([1 - tf.minimum(tf.size(row), 1), 2], tf.int32)], 0)
 
-    input_ids, attention_mask = _matrix(
+    input_ids, attention_mask = window_matrix(
         ids,
         tf.gather(window_begin, active)[:, tf.newaxis],
         tf.gather(tf.minimum(lengths, limit), active)[:, tf.newaxis],
@@ -100,7 +100,7 @@ def place_windows(
     )
 
 
-def _matrix(
+def window_matrix(
     ids: tf.Tensor,
     begin: tf.Tensor,
     length: tf.Tensor,
@@ -108,7 +108,18 @@ def _matrix(
     suffix: Sequence[int],
     pad_id: int,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Windows [R, 1] (begin, length) of flat ids as (ids, attention mask) int32 [R, T]."""
+    """Windows of flat ids as one padded matrix.
+
+    Args:
+        ids: int32 [tokens], without special tokens.
+        begin: int32 [R, 1], first token of each window.
+        length: int32 [R, 1], tokens of each window.
+        prefix, suffix: special tokens around each window.
+        pad_id: what stands after the shorter windows.
+
+    Returns:
+        Ids and attention mask, int32 [R, T].
+    """
     before, after = len(prefix), len(suffix)
     total = tf.size(ids)
     source = tf.concat([ids, tf.constant([*prefix, *suffix, pad_id], tf.int32)], 0)

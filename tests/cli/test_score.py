@@ -1,0 +1,70 @@
+"""`tfmlm score` as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+from matplotlib import image
+from tests.small_run import roberta, roberta_export
+
+from tfmlm.cli.main import main
+from tfmlm.score import open_scorer
+
+GOOD, BAD = "Return the value of the argument.", "argument the of value the Return."
+
+
+def test_json_table_and_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "more.txt").write_text(f"{BAD}\n\n", encoding="utf-8")
+    picture = tmp_path / "map.png"
+    arguments = ["score", str(roberta_export()), GOOD, "--file", str(tmp_path / "more.txt")]
+    assert main([*arguments, "--json", "--plot", str(picture)]) == 0
+    output = json.loads(capsys.readouterr().out)
+    assert [t["text"] for t in output["texts"]] == [GOOD, BAD]
+    expected = open_scorer(roberta()).score([GOOD, BAD])
+    for found, one in zip(output["texts"], expected, strict=True):
+        assert [t["token"] for t in found["tokens"]] == one.token
+        assert [t["score"] for t in found["tokens"]] == pytest.approx(one.score, abs=2e-5)
+        assert found["pseudo_perplexity"] == pytest.approx(one.pseudo_perplexity, rel=1e-4)
+        assert found["status"] == "ok"
+    total = sum(one.pseudo_log_likelihood for one in expected)
+    assert output["token_count"] == sum(one.token_count for one in expected)
+    assert output["pseudo_perplexity"] == pytest.approx(
+        math.exp(-total / output["token_count"]), rel=1e-4
+    )
+    assert image.imread(picture).ndim == 3
+    # What the words stand for does not change with their order; the model knows the usual one.
+    assert output["texts"][0]["pseudo_perplexity"] < output["texts"][1]["pseudo_perplexity"]
+
+    assert main(arguments) == 0
+    printed = capsys.readouterr().out
+    for one in expected:
+        assert f"pseudo-perplexity {one.pseudo_perplexity:.2f}" in printed
+    assert "2 texts" in printed
+
+
+def test_a_long_text_is_said_to_be_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["score", str(roberta()), "the value " * 200]) == 0
+    captured = capsys.readouterr()
+    assert "text 1 is longer than the model takes: its first 126 tokens" in captured.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "no text; give texts, or --file"),
+        (["a", "--plot", "map.gif"], "ends in .png"),
+        (["a", "--file", "absent.txt"], "cannot read absent.txt"),
+        (["<mask>"], "holds no token to score"),
+    ],
+)
+def test_errors_are_one_line(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["score", str(roberta_export()), *arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert message in captured.err
+    assert len(captured.err.splitlines()) == 1

@@ -1,0 +1,67 @@
+"""The pictures: what is drawn is what was scored."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from matplotlib import image
+
+from tfmlm.errors import UserError
+from tfmlm.score import ScoredText, plot_comparison, plot_heat_map
+
+CALM = ScoredText("a b", "ok", [1, 2], [" a", " b"], [-0.1, -0.1], 2)
+STARTLED = ScoredText("a b", "ok", [1, 2], [" a", " b"], [-0.1, -9.9], 2)
+
+
+def items(*scores: float) -> list[dict]:
+    return [{"score": s, "token_str": f" w{i}"} for i, s in enumerate(scores)]
+
+
+def test_a_surprising_token_is_darker(tmp_path: Path) -> None:
+    means = []
+    for name, scored in (("calm", CALM), ("startled", STARTLED)):
+        path = tmp_path / f"{name}.png"
+        plot_heat_map([scored], path)
+        pixels = image.imread(path)
+        means.append(pixels[:, : pixels.shape[1] // 2, :3].mean())
+    assert means[1] < means[0]
+
+
+def test_long_texts_and_unusual_tokens_are_drawn(tmp_path: Path) -> None:
+    tokens = ["$x$", "\n", "北", "word" * 20, "<mask>", *["token"] * 300]
+    scores = [-0.5, -1.0, -20.0, -3.0, 0.0, *[-2.0] * 300]
+    text = ScoredText("t", "ok", list(range(305)), tokens, scores, 304)
+    plot_heat_map([text, ScoredText("", "empty")], tmp_path / "map.svg")
+    assert "<svg" in (tmp_path / "map.svg").read_text(encoding="utf-8")
+    assert [p.name for p in tmp_path.iterdir()] == ["map.svg"]
+
+
+def test_comparison_draws_both_models(tmp_path: Path) -> None:
+    path = tmp_path / "both.svg"
+    plot_comparison(["a <mask>", "$b$ <mask>"], [items(0.5, 0.2)] * 2, [items(0.7)] * 2, path)
+    comments = re.findall(r"<!-- (.*?) -->", path.read_text(encoding="utf-8"))
+    assert {" 0.5", " 0.2", " 0.7", "w0", "w1", "probability, before", "probability, after"} <= {
+        c for c in comments
+    } | {f" {c.strip()}" for c in comments}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        ([items(1.0)], [], "1 texts, 1 and 0 answers"),
+        ([[]], [items(1.0)], "exactly one mask"),
+        ([[items(1.0), items(1.0)]], [items(1.0)], "exactly one mask"),
+    ],
+)
+def test_comparison_refuses_what_does_not_fit(tmp_path: Path, first, second, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        plot_comparison(["a"], first, second, tmp_path / "x.png")
+
+
+def test_paths_are_checked(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"ends in \.png"):
+        plot_heat_map([CALM], tmp_path / "map.txt")
+    with pytest.raises(UserError, match="no folder"):
+        plot_heat_map([CALM], tmp_path / "nowhere" / "map.png")

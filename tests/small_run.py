@@ -1,0 +1,83 @@
+"""A small RoBERTa that was really trained, and its export; each made once a session."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import shutil
+import tempfile
+from pathlib import Path
+
+import tfmlm
+from tfmlm.demo.corpus import python_documentation
+
+#: Two small layers: what a test needs to see words that depend on their neighbours.
+ROBERTA = (
+    "hidden_size=48,num_hidden_layers=2,num_attention_heads=2,intermediate_size=96,"
+    "max_position_embeddings=130,initializer_range=0.05"
+)
+BERT = ROBERTA.replace("130", "128")
+
+
+@functools.cache
+def scratch() -> Path:
+    """A folder for the whole session."""
+    folder = Path(tempfile.mkdtemp(prefix="tfmlm-small-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def paragraphs(count: int, start: int = 0) -> list[str]:
+    """Short paragraphs of Python's documentation."""
+    short = [p for p in python_documentation() if 30 < len(p) < 200]
+    step = max(len(short) // 4000, 1)
+    return short[::step][start : start + count]
+
+
+@functools.cache
+def roberta() -> Path:
+    """A checkpoint folder: byte-level BPE, mask token `<mask>`."""
+    return _trained("roberta", "bpe", ROBERTA)
+
+
+@functools.cache
+def bert() -> Path:
+    """A checkpoint folder: WordPiece, mask token `[MASK]`."""
+    return _trained("bert", "wordpiece", BERT)
+
+
+@functools.cache
+def roberta_export() -> Path:
+    """The export folder of `roberta`, with the version 1."""
+    folder = scratch() / "roberta-export"
+    tfmlm.export_saved_model(str(roberta()), None, folder)
+    return folder
+
+
+def _trained(model_type: str, tokenizer: str, overrides: str) -> Path:
+    from tfmlm.config import TrainConfig
+    from tfmlm.training import run_training
+
+    folder = scratch()
+    text = folder / "text.txt"
+    if not text.exists():
+        text.write_text("\n".join(paragraphs(1500)) + "\n", encoding="utf-8")
+    output = folder / model_type
+    run_training(
+        TrainConfig(
+            model_type=model_type,
+            train_tokenizer=tokenizer,
+            vocab_size=800,
+            config_overrides=overrides,
+            train_file=(str(text),),
+            line_by_line=True,
+            max_seq_length=48,
+            per_device_train_batch_size=64,
+            learning_rate=3e-3,
+            max_steps=60,
+            save_steps=0,
+            output_dir=str(output),
+            cache_dir=str(folder / "cache"),
+        )
+    )
+    return output

@@ -1,0 +1,36 @@
+"""Pseudo-log-likelihood of texts, and pictures of what a masked LM finds surprising."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+_LAZY = {
+    "ScoredText": "tfmlm.export.score_reference",
+    "corpus_pseudo_perplexity": "tfmlm.score.scorers",
+    "open_scorer": "tfmlm.score.scorers",
+    "plot_comparison": "tfmlm.score.comparison",
+    "plot_heat_map": "tfmlm.score.heat_map",
+}
+
+__all__ = [
+    "ScoredText",
+    "corpus_pseudo_perplexity",
+    "open_scorer",
+    "plot_comparison",
+    "plot_heat_map",
+]
+
+if TYPE_CHECKING:
+    from tfmlm.export.score_reference import ScoredText
+    from tfmlm.score.comparison import plot_comparison
+    from tfmlm.score.heat_map import plot_heat_map
+    from tfmlm.score.scorers import corpus_pseudo_perplexity, open_scorer
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'tfmlm.score' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_LAZY[name]), name)
+    globals()[name] = value
+    return value
