@@ -253,7 +253,7 @@ class HubRequestHandler(BaseHTTPRequestHandler):
             listed.append(item)
         if prefix and not listed:
             raise refused(404, "No such folder", "EntryNotFound")
-        if parse_qs(self.query).get("recursive") != ["true"]:
+        if parse_qs(self.query).get("recursive", [""])[0].lower() != "true":
             listed = [item for item in listed if "/" not in item["path"].removeprefix(prefix)]
         raise Answer(200, listed)
 
@@ -272,13 +272,19 @@ class HubRequestHandler(BaseHTTPRequestHandler):
         self._require_commit_api()
         repository = self._repository(write=True)
         revision = self._head(repository)
-        entries, answers = repository.entries(revision), []
-        for file in json.loads(self._body())["files"]:
-            path, known = file["path"], entries.get(file["path"])
-            mode = "lfs" if repository.is_large(path, file["size"], revision) else "regular"
-            oid = (known.sha256 or known.blob) if known else None
-            ignored = repository.is_ignored(path, revision)
-            answers.append({"path": path, "uploadMode": mode, "shouldIgnore": ignored, "oid": oid})
+        entries = repository.entries(revision)
+        sizes = {file["path"]: file["size"] for file in json.loads(self._body())["files"]}
+        large = repository.large(sizes, revision)
+        ignored = repository.ignored(list(sizes), entries.get(".gitignore"))
+        answers = [
+            {
+                "path": path,
+                "uploadMode": "lfs" if path in large else "regular",
+                "shouldIgnore": path in ignored,
+                "oid": (entries[path].sha256 or entries[path].blob) if path in entries else None,
+            }
+            for path in sizes
+        ]
         raise Answer(200, {"files": answers, "commitOid": revision})
 
     def step_commit(self) -> None:

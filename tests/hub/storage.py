@@ -117,15 +117,27 @@ class BareRepository:
         return True
 
     def entries(self, revision: str = "main") -> dict[str, Entry]:
-        found = {}
         listing = self.git("ls-tree", "-r", "-l", "-z", revision).decode()
-        for line in filter(None, listing.split("\0")):
-            meta, path = line.split("\t", 1)
-            _, _, blob, size = meta.split()
-            sha256, length = None, int(size)
-            if length < 200 and (match := POINTER.match(self.blob(blob))):
-                sha256, length = match[1].decode(), int(match[2])
+        rows = [line.replace("\t", " ", 1).split(maxsplit=4) for line in listing.split("\0")[:-1]]
+        small = {blob for _, _, blob, size, _ in rows if int(size) < 200}
+        pointers = self._pointers(sorted(small))
+        found = {}
+        for _, _, blob, size, path in rows:
+            sha256, length = pointers.get(blob, (None, int(size)))
             found[path] = Entry(path, blob, length, sha256)
+        return found
+
+    def _pointers(self, blobs: list[str]) -> dict[str, tuple[str, int]]:
+        """Which of these blobs are LFS pointers, and to what."""
+        asked = "".join(f"{blob}\n" for blob in blobs).encode()
+        answer = self.git("cat-file", "--batch", data=asked)
+        found = {}
+        while answer:
+            head, _, rest = answer.partition(b"\n")
+            blob, _, size = head.decode().split()
+            content, answer = rest[: int(size)], rest[int(size) + 1 :]
+            if match := POINTER.match(content):
+                found[blob] = (match[1].decode(), int(match[2]))
         return found
 
     def blob(self, blob: str) -> bytes:
@@ -135,21 +147,24 @@ class BareRepository:
         """Subjects of the commits, newest first."""
         return self.git("log", "--format=%s", revision).decode().splitlines()
 
-    def is_large(self, path: str, size: int, revision: str = "main") -> bool:
-        """Whether a file belongs in LFS: by .gitattributes, or by its size."""
+    def large(self, sizes: dict[str, int], revision: str = "main") -> set[str]:
+        """Which files belong in LFS: by .gitattributes, or by their size in bytes."""
+        asked = "\n".join(sizes).encode()
         with self._index(revision) as index:
-            answer = self.git("check-attr", "--cached", "filter", "--", path, index=index)
-        return answer.decode().strip().endswith(": lfs") or size > REGULAR_LIMIT
+            said = self.git("check-attr", "--cached", "--stdin", "filter", data=asked, index=index)
+        listed = {line.removesuffix(": filter: lfs") for line in said.decode().splitlines()}
+        return {p for p, size in sizes.items() if p in listed or size > REGULAR_LIMIT}
 
-    def is_ignored(self, path: str, revision: str = "main") -> bool:
-        entry = self.entries(revision).get(".gitignore")
+    def ignored(self, paths: list[str], entry: Entry | None) -> set[str]:
+        """Which files a .gitignore leaves out."""
         if entry is None:
-            return False
+            return set()
         with tempfile.TemporaryDirectory() as folder:
             subprocess.run(["git", "init", "-q", folder], check=True)
             (Path(folder) / ".gitignore").write_bytes(self.blob(entry.blob))
-            asked = subprocess.run(["git", "-C", folder, "check-ignore", "-q", path], check=False)
-        return asked.returncode == 0
+            asked = ["git", "-C", folder, "check-ignore", *paths]
+            said = subprocess.run(asked, capture_output=True, text=True, check=False)
+        return set(said.stdout.splitlines())
 
     def commit(
         self,

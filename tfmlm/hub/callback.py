@@ -143,6 +143,7 @@ class PushToHub(PushToHubCallback):
             self.hub_model_id,
             hub_revision,
             private=hub_private_repo,
+            include=self._include,
             **self._choice,
         )
         self._pusher = BackgroundPusher(self._attempt, hub_timeout, backoff or Backoff(), token)

@@ -27,6 +27,7 @@ from tfmlm.hub.remote import DEFAULT_BRANCH, HubFailure, LastPush, PushReport
 # One attempt may take this long even while bytes move: a Hub that trickles is given up, too.
 HARD_LIMIT = 6 * 3600.0
 CHECK_TIMEOUT = 60.0
+_START_LIMIT = 120.0
 _NEVER_INHERITED = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_DEBUG", "HF_HUB_ENABLE_HF_TRANSFER")
 _ON = ("1", "ON", "YES", "TRUE")
 
@@ -236,9 +237,10 @@ def _converse(
         process.stdin.write(json.dumps(asked).encode())
         process.stdin.close()
     end = time.monotonic() + hard_limit
+    patience = max(timeout, _START_LIMIT)  # until the process is up: that is not the Hub's time
     while True:
         try:
-            line = lines.get(timeout=min(timeout, max(end - time.monotonic(), 0.01)))
+            line = lines.get(timeout=min(patience, max(end - time.monotonic(), 0.01)))
         except queue.Empty:
             if time.monotonic() >= end:
                 raise HubFailure("stalled", f"the push took over {hard_limit:g} s") from None
@@ -247,7 +249,7 @@ def _converse(
             ) from None
         if line is None:
             return None
-        said = json.loads(line)
+        said, patience = json.loads(line), timeout
         if "moved" not in said:
             return said
         moved(said["moved"])

@@ -52,12 +52,14 @@ _SETTINGS = {
     "core.autocrlf": ("false",),
     "gc.auto": ("0",),
 }
+# What git, git-lfs and curl say, without the addresses in it.
 _FAILURES = (
-    (r"401|Authentication failed|could not read (Username|Password)", "token"),
-    (r"403|not authorized|permission", "permission"),
-    (r"404|[Rr]epository .*not found", "not_found"),
-    (r"returned error: 5\d\d|HTTP 5\d\d|status code: 5\d\d|Fatal error: Server error", "server"),
-    (r"declined|remote rejected", "rejected"),
+    (r"error: 401|HTTP 401|Authentication failed|Authentication required", "token"),
+    (r"could not read (Username|Password)", "token"),
+    (r"error: 403|HTTP 403|Authorization error|not authorized|no permission", "permission"),
+    (r"error: 404|HTTP 404|[Rr]epository .*not found", "not_found"),
+    (r"error: (5\d\d|429)|HTTP (5\d\d|429)|Server error|Rate limit exceeded", "server"),
+    (r"declined|remote rejected|Unprocessable entity|storage", "rejected"),
 )
 
 
@@ -117,14 +119,15 @@ class GitTransport:
             raise HubFailure("tool", tool)
         with self._repository() as git:
             done = Plan(())
+            ours = None
             for _ in range(PLANS):
                 remote = self._state(git)
                 plan = make_plan(files, remote, last)
-                if not plan.send:
+                if not plan.send or remote.head == ours:
                     return compare(files, remote, done.then(plan), {})
                 commit = self._commit(git, remote, plan.send, message)
                 if self._send(git, commit, [f.sha256 for f in plan.send]):
-                    done = done.then(plan)
+                    done, ours = done.then(plan), commit
         raise HubFailure("conflict", "other commits kept coming in between")
 
     @contextlib.contextmanager
@@ -272,6 +275,7 @@ class _LfsProgress:
 
 def _failure(text: str, command: str, endpoint: str) -> HubFailure:
     """What git's words mean for the user."""
+    text = re.sub(r"https?://\S+", "", text)
     shown = one_line(_essence(text), 200)
     for pattern, kind in _FAILURES:
         if re.search(pattern, text):
@@ -288,7 +292,7 @@ def _failure(text: str, command: str, endpoint: str) -> HubFailure:
 def _essence(text: str) -> str:
     """The lines that say why, of everything that git prints."""
     telling = [
-        line
+        line.split(" &{", 1)[0]  # git-lfs 3 prints the parts of an address after it
         for line in text.splitlines()
         if re.match(r"(fatal|error|remote|!|batch response|LFS|Fatal)", line.strip())
     ]

@@ -147,14 +147,15 @@ class HttpTransport:
         """
         reasons: dict[str, str] = {}
         done = Plan(())
+        ours = None
         for _ in range(PLANS):
             remote = self.state()
             plan = make_plan(files, remote, last, skip=reasons)
-            if not plan.send:
+            if not plan.send or remote.head == ours:
                 return compare(files, remote, done.then(plan), reasons)
             operations = [CommitOperationAdd(f.path, f.source) for f in plan.send]
             try:
-                self._api.create_commit(
+                made = self._api.create_commit(
                     self._repo_id,
                     operations,
                     commit_message=message,
@@ -170,7 +171,7 @@ class HttpTransport:
                 if getattr(error.response, "status_code", None) in (409, 412):
                     continue  # a commit came in between: plan again on top of it
                 raise
-            done = done.then(plan)
+            done, ours = done.then(plan), made.oid
             for operation in operations:
                 if getattr(operation, "_should_ignore", False):
                     path = operation.path_in_repo

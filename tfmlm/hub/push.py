@@ -87,7 +87,13 @@ def push_folder(
     name = hub_model_id or read_record(root).get("repo_id") or root.absolute().name
     token = find_token(hub_token)
     command = repeat_command(
-        root, name, hub_revision, private=hub_private_repo, logs=logs, export_dir=export_dir
+        root,
+        name,
+        hub_revision,
+        private=hub_private_repo,
+        logs=logs,
+        export_dir=export_dir,
+        include=include,
     )
     try:
         target = check_target(
@@ -151,6 +157,7 @@ def repeat_command(
     private: bool = False,
     logs: bool = False,
     export_dir: str | os.PathLike[str] | None = None,
+    include: Sequence[str] = (),
 ) -> str:
     """The command line that pushes the folder later."""
     words = ["tfmlm", "push", str(folder), "--hub_model_id", name]
@@ -162,6 +169,8 @@ def repeat_command(
         words.append("--logs")
     if export_dir is not None:
         words += ["--export_dir", str(export_dir)]
+    for pattern in include:
+        words += ["--include", pattern]
     return shlex.join(words)
 
 

@@ -57,6 +57,7 @@ def perform(request: dict[str, Any], reporter: _Reporter) -> dict[str, Any]:
     from tfmlm.hub.git_transport import GitTransport
     from tfmlm.hub.remote import LastPush
 
+    reporter.moved()  # the modules are loaded; from here on it is the Hub's time
     meter = http_transport.ProgressMeter(reporter.moved)
     http_transport.configure(float(request["timeout"]), meter)
     where = (request["endpoint"], request["repo_id"])
