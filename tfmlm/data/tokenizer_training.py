@@ -123,22 +123,60 @@ def _wordpiece(
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
     from transformers import BertTokenizerFast
 
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.decoder = decoders.WordPiece(prefix="##")
+    normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    splitter = pre_tokenizers.BertPreTokenizer()
     special = ["[PAD]", "[UNK]"] if padding_first else ["[UNK]", "[PAD]"]
     special += ["[CLS]", "[SEP]", "[MASK]"]
-    trainer = trainers.WordPieceTrainer(
+    # WordPieceTrainer numbers the `##` characters in the order of a randomly seeded hash map, so
+    # that ties, and with them the vocabulary, come out differently each time. It is a BPE trainer
+    # with a prefix; here the characters inside words are moved to a plane of their own instead.
+    learner = Tokenizer(models.BPE())
+    learner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
         special_tokens=special,
         limit_alphabet=max(50, min(1000, vocab_size // 4)),
-        continuing_subword_prefix="##",
         show_progress=progress,
     )
-    tokenizer.train_from_iterator(_texts(corpus), trainer)
+    marked = _Marked()
+
+    def texts() -> Any:
+        for batch in _texts(corpus):
+            for text in batch:
+                words = splitter.pre_tokenize_str(normalizer.normalize_str(text))
+                yield " ".join([marked[word] for word, _ in words])
+
+    learner.train_from_iterator(texts(), trainer)
+    by_id = sorted(learner.get_vocab().items(), key=lambda item: item[1])
+    vocabulary = {_unmark(token): number for token, number in by_id}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizer
+    tokenizer.pre_tokenizer = splitter
+    tokenizer.decoder = decoders.WordPiece(prefix="##")
     _frame(tokenizer, "[CLS]", "[SEP]", sep_type=1)
     return BertTokenizerFast(tokenizer_object=tokenizer, do_lower_case=lowercase)
+
+
+_INSIDE = 0xF0000  # added to characters inside a word: planes 0 and 1 to the private 15 and 16
+_HIGHEST = 0x10FFFF - _INSIDE
+
+
+class _Marked(dict):
+    """Words with the characters after the first moved to private planes; others stay."""
+
+    def __missing__(self, word: str) -> str:
+        if any(ord(c) >= _INSIDE for c in word):
+            return ""
+        inside = (chr(ord(c) + _INSIDE) if ord(c) <= _HIGHEST else c for c in word[1:])
+        marked = word[0] + "".join(inside)
+        if len(self) < 1_000_000:
+            self[word] = marked
+        return marked
+
+
+def _unmark(token: str) -> str:
+    plain = "".join(chr(ord(c) - _INSIDE) if ord(c) >= _INSIDE else c for c in token)
+    return "##" + plain if ord(token[0]) >= _INSIDE else plain
 
 
 def _bpe(

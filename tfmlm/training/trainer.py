@@ -131,12 +131,9 @@ class MaskedLMTrainer(tf_keras.Model):
         features, labels, _ = tf_keras.utils.unpack_x_y_sample_weight(data)
         scale = _expected_targets(labels)
         gradients, loss, count, tokens = self._accumulated(features, labels, scale)
-        context = tf.distribute.get_replica_context()
         sums = [loss, count, tokens, tf.convert_to_tensor(self.stop_vote)]
         if self.distribute_strategy.num_replicas_in_sync > 1:
-            *gradients, loss, count, tokens, votes = context.all_reduce(
-                tf.distribute.ReduceOp.SUM, [*gradients, *sums]
-            )
+            *gradients, loss, count, tokens, votes = self._summed([*gradients, *sums])
         else:
             votes = sums[-1]
         count_or_one = tf.maximum(count, 1.0)
@@ -151,6 +148,18 @@ class MaskedLMTrainer(tf_keras.Model):
         for tally in (self._epoch, self._interval):
             tally.add(loss, count, tokens, norm)
         return {"loss": self._epoch.mean()}
+
+    def _summed(self, values: list[tf.Tensor]) -> list[tf.Tensor]:
+        """Adds values up over all replicas of all workers, in few collective operations."""
+
+        def add_up(strategy: tf.distribute.Strategy, *values: Any) -> Any:
+            # A variable as the destination: tensors may not be placed on a device yet, which
+            # `ReplicaContext.all_reduce` does not bear.
+            pairs = [(value, self.global_step) for value in values]
+            return strategy.extended.batch_reduce_to(tf.distribute.ReduceOp.SUM, pairs)
+
+        context = tf.distribute.get_replica_context()
+        return list(context.merge_call(add_up, args=tuple(values)))
 
     def _trained_variables(self) -> list[tf.Variable]:
         """Variables that the masked-LM loss reaches; poolers and the like are left out."""
@@ -247,8 +256,7 @@ class MaskedLMTrainer(tf_keras.Model):
         sums = evaluation_sums(self.model, features, labels)
         values = [tf.cast(sums[0], tf.float32), tf.cast(sums[3], tf.float32)]
         if self.distribute_strategy.num_replicas_in_sync > 1:
-            context = tf.distribute.get_replica_context()
-            values = context.all_reduce(tf.distribute.ReduceOp.SUM, values)
+            values = self._summed(values)
         self._validation.add(*values, tf.constant(0.0), tf.constant(0.0))
         return {"loss": self._validation.mean()}
 
