@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from matplotlib import image
-from tests.small_run import roberta, roberta_export
 
+from tests.small_run import roberta, roberta_export
 from tfmlm.cli.main import main
 from tfmlm.score import open_scorer
 

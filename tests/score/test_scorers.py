@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from tests.small_run import paragraphs, roberta, roberta_export
 
+from tests.small_run import paragraphs, roberta, roberta_export
 from tfmlm.errors import UserError
 from tfmlm.score import corpus_pseudo_perplexity, open_scorer
 

@@ -34,12 +34,12 @@ def plot_heat_map(scored: Sequence[ScoredText], path: str | os.PathLike[str]) ->
     norm = Normalize(0, DARKEST)
     colours = ScalarMappable(norm, "YlOrRd")
     for number, (heading, cells) in enumerate(lines):
-        left = 0
+        left = 0.0
         if heading is not None:
             axis.text(0, number + 0.5, plain(heading), va="center", fontsize=9, style="italic")
         for token, surprise in cells:
             width = _width(token)
-            colour = "#d9d9d9" if surprise is None else colours.to_rgba(surprise)
+            colour = "#d9d9d9" if surprise is None else colours.cmap(norm(surprise))
             axis.add_patch(
                 Rectangle((left, number + 0.08), width - 0.3, 0.84, color=colour, linewidth=0)
             )
@@ -73,12 +73,12 @@ def _lines(text: ScoredText) -> list[tuple[str | None, list[tuple[str, float | N
     )
     lines: list[tuple[str | None, list[tuple[str, float | None]]]] = [(heading, [])]
     cells: list[tuple[str, float | None]] = []
-    used = 0
+    used = 0.0
     for token, score in zip(text.token_str, text.score, strict=True):
         shown = shorten(token)
         if used + _width(shown) > _COLUMNS and cells:
             lines.append((None, cells))
-            cells, used = [], 0
+            cells, used = [], 0.0
         # An exact 0 is a mask token of the text, or a token that is certain: grey or palest.
         cells.append((shown, None if score == 0 else -score))
         used += _width(shown)
