@@ -7,6 +7,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from tfmlm.errors import UnsupportedTokenizerError, UserError
+from tfmlm.tokenizer_graph.esm import esm_json
 from tfmlm.tokenizer_graph.spec import TokenizerConfig, TokenizerSpec, parse
 
 # Slow-only tokenizers that split with programs of their own, which no graph can hold.
@@ -31,10 +32,12 @@ def spec_from_tokenizer(tokenizer: Any) -> TokenizerSpec:
         raise UnsupportedTokenizerError(
             "pre_tokenizer", f"{name}, which needs {REFUSED[name]}", "a fast tokenizer"
         )
+    if name == "EsmTokenizer":
+        return parse(esm_json(tokenizer), _config(tokenizer))
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         raise UnsupportedTokenizerError(
-            "tokenizer", f"{name}, which has no tokenizer.json", "a fast tokenizer"
+            "tokenizer", f"{name}, which has no tokenizer.json", "a fast tokenizer, or ESM's"
         )
     if getattr(tokenizer, "split_special_tokens", False):
         raise UnsupportedTokenizerError("split_special_tokens", "true", "false")

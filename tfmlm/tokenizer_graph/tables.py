@@ -44,8 +44,7 @@ class ValueTable(tf.Module):
         super().__init__()
         full = np.full(LIMIT, default, np.int32)
         full[: len(values)] = values
-        pages, inverse = np.unique(full.reshape(-1, PAGE), axis=0, return_inverse=True)
-        inverse = inverse.reshape(-1)
+        pages, inverse = _distinct_pages(full)
         # index = value + shift[value >> 8] lands in the flattened distinct pages
         shift = (inverse - np.arange(len(inverse))) * PAGE
         self._shift = constant(shift.astype(np.int32))
@@ -55,6 +54,15 @@ class ValueTable(tf.Module):
         """int32 [n] -> int32 [n]."""
         page = tf.bitwise.right_shift(stream, PAGE_BITS)
         return tf.gather(self._values, stream + tf.gather(self._shift, page))
+
+
+def _distinct_pages(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(distinct pages [p, PAGE], the number of each page's distinct one)"""
+    numbers: dict[bytes, int] = {}
+    pages = values.reshape(-1, PAGE)
+    inverse = [numbers.setdefault(page.tobytes(), len(numbers)) for page in pages]
+    distinct = np.frombuffer(b"".join(numbers), values.dtype).reshape(-1, PAGE)
+    return distinct, np.array(inverse)
 
 
 class FlagTable(tf.Module):
