@@ -40,8 +40,11 @@ def build_module(flavour: int = 0, work: int = 0):
             logits = tf.cast(tf.strings.to_hash_bucket_fast(key, 1000), tf.float32) / 100.0
             if work:
                 x = tf.ones([tf.shape(text)[0] * 16, 256]) * tf.reduce_sum(logits * 1e-9)
-                for _ in range(work):
-                    x = tf.tanh(x @ self.weights)
+                x = tf.while_loop(
+                    lambda i, _: i < work,
+                    lambda i, x: (i + 1, tf.tanh(x @ self.weights)),
+                    (0, x),
+                )[1]
                 logits += tf.reduce_sum(x) * 0.0
             return tf.nn.softmax(logits)
 

@@ -24,7 +24,7 @@ log = logging.getLogger("tfmlm.serve")
 
 #: `get_model_status.proto`, ModelVersionStatus.State
 STATES = {"UNKNOWN": 0, "START": 10, "LOADING": 20, "AVAILABLE": 30, "UNLOADING": 40, "END": 50}
-_VERSION_NAME = re.compile(r"\d{1,18}")
+_VERSION_NAME = re.compile(r"[0-9]{1,18}")
 
 Loader = Callable[[str, int, Path], Servable]
 
