@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tests.architectures import small_model
-from tests.real_data import bert_uncased_dir, english_texts, multilingual_texts
 
 import tfmlm
+from tests.architectures import small_model
+from tests.real_data import bert_uncased_dir, english_texts, multilingual_texts
 
 
 @dataclass(frozen=True)

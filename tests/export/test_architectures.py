@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
-from tests.architectures import ARCHITECTURES, small_model
 
+from tests.architectures import ARCHITECTURES, small_model
 from tfmlm.export.fill_mask import FillMask
 from tfmlm.export.padding import EqualLengths, padding_is_neutral
 from tfmlm.export.predictor import ModelPredictor

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.export.exported import bert, loaded_bert, masked_texts
 from transformers import FillMaskPipeline
+
+from tests.export.exported import bert, loaded_bert, masked_texts
 
 #: Words that one piece of the vocabulary spells, and words that take several.
 TARGETS = ["capital", "Paris", "the", "##ing", "embeddings", "Zürich", "[UNK]", "capital"]

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_text
+
 from tests.export import plain_tensorflow
 from tests.export.exported import bert, loaded_bert, masked_texts
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from tests.export.exported import loaded_bert, masked_texts
 
 ROWS = [

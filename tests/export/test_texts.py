@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
-from tests.real_data import multilingual_texts
 
+from tests.real_data import multilingual_texts
 from tfmlm.export.reference import _ends_in_a_word
 from tfmlm.export.texts import fill_in, glued_to_a_word
 

@@ -13,12 +13,13 @@ from typing import Any
 from tfmlm._version import __version__
 from tfmlm.errors import UnsupportedTokenizerError, UserError
 from tfmlm.export.fill_mask import FillMask
+from tfmlm.export.inline import rewrite_saved_model
 from tfmlm.export.lengths import choose_max_length
 from tfmlm.export.padding import EqualLengths, padding_is_neutral
 from tfmlm.export.predictor import ModelPredictor, TokenTypes
 from tfmlm.export.reference import special_tokens
 from tfmlm.export.samples import sample_texts
-from tfmlm.export.servable_ops import oldest_release, operations, strip_debug_names
+from tfmlm.export.servable_ops import oldest_release, operations
 from tfmlm.export.settings import DEFAULT_MAX_TEXT_BYTES, DEFAULT_TOP_K, ExportSettings
 from tfmlm.export.signatures import build_signatures
 from tfmlm.export.validate import validate_export
@@ -206,7 +207,7 @@ def _save(fill: FillMask, folder: Path) -> list[str]:
 
     signatures = build_signatures(fill)
     tf.saved_model.save(fill, str(folder), signatures=signatures)
-    strip_debug_names(folder)
+    rewrite_saved_model(folder)
     return sorted(signatures)
 
 

@@ -68,23 +68,6 @@ def operations(version_folder: str | os.PathLike[str]) -> dict[str, set[str]]:
     return found
 
 
-def strip_debug_names(version_folder: str | os.PathLike[str]) -> None:
-    """Removes what only debugging needs and TF Serving before 2.15 refuses to read."""
-    from tensorflow.core.protobuf import saved_model_pb2
-    from tensorflow.python.saved_model import fingerprinting_utils
-
-    path = Path(version_folder) / "saved_model.pb"
-    model = saved_model_pb2.SavedModel()
-    model.ParseFromString(path.read_bytes())
-    for meta in model.meta_graphs:
-        functions = (f.node_def for f in meta.graph_def.library.function)
-        for node in (node for group in (meta.graph_def.node, *functions) for node in group):
-            if node.op == "VarHandleOp":
-                node.attr.pop("debug_name", None)
-    path.write_bytes(model.SerializeToString(deterministic=True))
-    fingerprinting_utils.write_fingerprint(str(version_folder))
-
-
 def missing(needed: Mapping[str, Iterable[str]], release: str) -> list[str]:
     """What a release of TF Serving lacks of the operations and attributes needed, by name."""
     known = releases()
