@@ -6,7 +6,7 @@ import string
 from random import Random
 from typing import Any
 
-from tests.tokenizer_graph.texts import (
+from tfmlm.tokenizer_graph.hostile import (
     COMPOSING,
     CONTROLS,
     JAMO,
