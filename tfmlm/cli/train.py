@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
 
     config = config_from_arguments(args, TrainConfig)
     from tfmlm.training.fit import run_training
-    from tfmlm.training.push import hub_callback
+    from tfmlm.training.push import finish_push, hub_callback
 
     push = hub_callback(config)
     results = run_training(config, callbacks=[push] if push else [])
@@ -42,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(json_ready(results), indent=2))
     else:
         print_results(results, config.output_dir)
+    finish_push(push, results)
     return 0
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from transformers import TFPreTrainedModel
 from transformers.keras_callbacks import PushToHubCallback
 from transformers.trainer_utils import IntervalStrategy
 
@@ -62,7 +63,7 @@ class PushToHub(PushToHubCallback):
         card: gives the text of the model card; built from the training history if left out.
         finish_on_train_end: False if `finish()` is called later, when more files are written.
         model_card_args: `language`, `license`, `tags`, `finetuned_from`, `dataset`,
-            `dataset_tags`, `model_name`, as the stock callback's.
+            `dataset_tags`, `model_name`, as the stock callback's; and `settings`, those of a run.
 
     Attributes:
         delivered: True when the remote head is known to hold what is in `output_dir`; None before
@@ -119,6 +120,7 @@ class PushToHub(PushToHubCallback):
         self._epoch = 0
         self._submitted = 0
         self._not_copied: str | None = None
+        self._finishing = False
         self._pusher: BackgroundPusher | None = None
         if not self.is_chief:
             return
@@ -179,10 +181,11 @@ class PushToHub(PushToHubCallback):
 
     def save(self) -> None:
         """Writes the checkpoint to `output_dir`: each file whole or not at all."""
+        tokenizer = self._tokenizer()
         with staged(self.output_dir) as stage:
-            if self.tokenizer is not None:
-                self.tokenizer.save_pretrained(stage)
-            save_model(self.model, stage)
+            if tokenizer is not None:
+                tokenizer.save_pretrained(stage)
+            save_model(_trained(self.model), stage)
             if self.checkpoint:
                 save_optimizer_state(self.model, stage, self._epoch)
         if self._card is not None or self.training_history:
@@ -222,7 +225,9 @@ class PushToHub(PushToHubCallback):
             self.delivered = True  # the chief's business
             return True
         if save:
+            self._finishing = True
             self.save()
+            self._finishing = False
         if self._pusher.busy:
             logger.info("waiting for the push that is under way")
         self.push_files(message)
@@ -263,15 +268,20 @@ class PushToHub(PushToHubCallback):
             reason = missing_text(report) if report is not None else "nothing was pushed"
         return not_delivered(self.hub_model_id, self.output_dir, reason, self._command)
 
+    def _tokenizer(self) -> Any:
+        """The tokenizer given, or that of the model that is trained, if it has one."""
+        return self.tokenizer or getattr(self.model, "tokenizer", None)
+
     def _own_card(self) -> str:
         from tfmlm.hub.model_card import card_from_keras
 
         return card_from_keras(
-            self.model,
-            self.tokenizer,
+            _trained(self.model),
+            self._tokenizer(),
             repo_id=self.hub_model_id,
             history=self.training_history,
             output_dir=self.output_dir,
+            finished=self._finishing,
             **self.model_card_args,
         )
 
@@ -289,6 +299,14 @@ def _save_steps(strategy: IntervalStrategy, save_steps: int | None) -> int | Non
     if not isinstance(save_steps, int) or isinstance(save_steps, bool) or save_steps <= 0:
         raise UserError('save_strategy "steps" needs save_steps: a whole number above 0')
     return save_steps
+
+
+def _trained(model: Any) -> Any:
+    """The transformers model: what `fit` trains, or what that wraps as `model`."""
+    if isinstance(model, TFPreTrainedModel):
+        return model
+    inner = getattr(model, "model", None)
+    return inner if isinstance(inner, TFPreTrainedModel) else model
 
 
 def _numbers(logs: Any) -> dict[str, float]:

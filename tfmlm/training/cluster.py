@@ -48,6 +48,11 @@ class Cluster:
         }
 
     @property
+    def is_chief(self) -> bool:
+        """Whether this process saves: the chief, or worker 0 of a cluster without one."""
+        return self.job == "chief" or ("chief" not in self.jobs and self.index == 0)
+
+    @property
     def me(self) -> str:
         """This process' name in `named_addresses`."""
         return f"{self.job} {self.index}"
@@ -69,9 +74,9 @@ def cluster_from_environment() -> Cluster | None:
     text = os.environ.get("TF_CONFIG")
     if text:
         return parse_tf_config(text)
-    if int(os.environ.get("SLURM_STEP_NUM_TASKS", os.environ.get("SLURM_NTASKS", "1"))) > 1:
-        if "SLURM_PROCID" in os.environ and "SLURM_STEP_NODELIST" in os.environ:
-            return slurm_cluster(os.environ)
+    tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS", "1"))
+    if tasks > 1 and {"SLURM_PROCID", "SLURM_STEP_NODELIST"} <= os.environ.keys():
+        return slurm_cluster(os.environ)
     return None
 
 
@@ -226,6 +231,13 @@ def connection_watchdog(cluster: Cluster, timeout: float) -> Iterator[None]:
         yield
     finally:
         done.set()
+
+
+def unreachable_workers(jobs: dict[str, list[str]], mine: int) -> str:
+    """Names and addresses of the workers that do not answer, but for number `mine`."""
+    cluster = Cluster({job: tuple(addresses) for job, addresses in jobs.items()}, "", 0)
+    others = [item for n, item in enumerate(cluster.named_addresses().items()) if n != mine]
+    return _named({name: address for name, address in others if not _answers(address)})
 
 
 def _named(addresses: dict[str, str]) -> str:

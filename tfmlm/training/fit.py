@@ -17,7 +17,7 @@ from tfmlm.config import TrainConfig
 from tfmlm.data.tokenizer_training import trained_tokenizer
 from tfmlm.errors import UserError
 from tfmlm.files import write_json
-from tfmlm.hub.model_card import model_card
+from tfmlm.hub.model_card import model_card, with_training_loss
 from tfmlm.hub.safetensors import tie_decoder
 from tfmlm.models import load_config, load_model_and_report, load_tokenizer
 from tfmlm.training import model_setup, report, run_folder
@@ -41,7 +41,14 @@ from tfmlm.training.metrics import Evaluator, log_unigram, unigram_loss
 from tfmlm.training.optimizer import WarmupSchedule, create_optimizer
 from tfmlm.training.policy import precision
 from tfmlm.training.signals import StopSignals
-from tfmlm.training.strategy import distribute, get_strategy, is_chief, layout_of, worker_count
+from tfmlm.training.strategy import (
+    distribute,
+    get_strategy,
+    is_chief,
+    layout_of,
+    lost_workers_as_failed_run,
+    worker_count,
+)
 from tfmlm.training.trainer import MaskedLMTrainer
 
 
@@ -76,7 +83,7 @@ def run_training(
         strategy = get_strategy(
             config.strategy, tpu_name=config.tpu_name, worker_timeout=config.worker_timeout
         )
-    with precision(config.mixed_precision):
+    with precision(config.mixed_precision), lost_workers_as_failed_run(strategy):
         return _Run(config, folder, corpora, strategy).go(callbacks)
 
 
@@ -127,6 +134,7 @@ class _Run:
 
         model = self._model(tokenizer, model_config, data.counts, checkpoint is not None)
         trainer, schedule = self._trainer(model, total)
+        trainer.tokenizer = tokenizer  # for callbacks that save a checkpoint folder
         state = RunState()
         first_step = 0
         if checkpoint is not None:
@@ -386,7 +394,9 @@ class _Run:
             results=results,
             mask_token=tokenizer.mask_token,
             base_model=base if base and not Path(base).exists() else None,
-            history=state.evaluations,
+            history=with_training_loss(state.evaluations, state.curve),
+            model=model,
+            tokenizer=tokenizer,
         )
         report.save_checkpoint_folder(self.folder, model, tokenizer, card)
         unigram = figures["unigram_loss"] if figures else None

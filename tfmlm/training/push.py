@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 from tfmlm.config import TrainConfig
-from tfmlm.errors import UserError
+from tfmlm.training.cluster import cluster_from_environment
 
 
 def hub_callback(config: TrainConfig) -> Any:
@@ -17,13 +18,31 @@ def hub_callback(config: TrainConfig) -> Any:
     """
     if not config.push_to_hub:
         return None
-    try:
-        from tfmlm.hub.push import PushToHub
-    except ImportError as error:
-        raise UserError(f"push_to_hub needs {error.name}; install it") from error
+    from tfmlm.hub.callback import PushToHub
+
+    cluster = cluster_from_environment()
+    base = config.model_name_or_path
     return PushToHub(
         output_dir=Path(config.output_dir).expanduser(),
         hub_model_id=config.hub_model_id,
         hub_private_repo=config.hub_private_repo,
-        timeout=config.hub_timeout,
+        hub_timeout=config.hub_timeout,
+        is_chief=cluster is None or cluster.is_chief,
+        finish_on_train_end=False,
+        settings=config.to_dict(),
+        finetuned_from=base if base and not Path(base).exists() else None,
     )
+
+
+def finish_push(callback: Any, results: dict[str, Any]) -> None:
+    """Pushes what the run left in its folder, once it is all written; waits until it is there.
+
+    Raises:
+        NotDeliveredError: something is not on the Hub; the message says how to send it.
+    """
+    if callback is None or results.get("stopped"):
+        return
+    callback.finish(save=False)
+    callback.raise_if_undelivered()
+    if callback.is_chief:
+        print(f"Pushed: {callback.url}", file=sys.stderr)
