@@ -17,9 +17,10 @@ class Compiled:
     """The compiled model of `model`, as a function of words."""
 
     def __init__(self, model: models.Model) -> None:
-        rust = Tokenizer(model)
+        # through JSON once, which moves some scores by the last bit
+        rust = Tokenizer.from_str(Tokenizer(model).to_str())
         spec = parse(rust.to_str())
-        self.rust = model
+        self.rust = rust.model
         self.module = registry.builder(spec.model)(spec.model, BuildContext(spec, rust))
         self.call = tf.function(
             self.module.__call__,

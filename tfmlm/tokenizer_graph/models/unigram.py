@@ -1,0 +1,117 @@
+"""Unigram: the most probable path of pieces, equal to the Rust library's `Unigram`."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from tfmlm.errors import UnsupportedTokenizerError
+from tfmlm.tokenizer_graph.models._pieces import PieceFinder
+from tfmlm.tokenizer_graph.models._symbols import byte_tokens
+from tfmlm.tokenizer_graph.models._viterbi import best_path
+from tfmlm.tokenizer_graph.models._words import SubwordModel, TokenizeWord
+from tfmlm.tokenizer_graph.registry import BuildContext
+from tfmlm.tokenizer_graph.spec import Unigram
+from tfmlm.tokenizer_graph.tables import constant
+from tfmlm.tokenizer_graph.text import encode_words
+
+# https://github.com/huggingface/tokenizers, models/unigram/model.rs, K_UNK_PENALTY
+UNKNOWN_PENALTY = 10.0
+
+
+class UnigramModel(SubwordModel):
+    """A Unigram model.
+
+    Args:
+        spec: the model's settings.
+        tokenize: the Rust model's `tokenize`.
+
+    Raises:
+        UnsupportedTokenizerError: scores are so high that unknown characters are preferred to
+            pieces, a piece contains the unknown piece, or only some byte tokens are there for
+            `byte_fallback`.
+    """
+
+    def __init__(self, spec: Unigram, tokenize: TokenizeWord) -> None:
+        assert spec.unk_id is not None  # the spec is checked
+        ids = {piece: number for number, (piece, _) in enumerate(spec.vocab) if piece}
+        super().__init__(ids, tokenize)
+        scores = [score for _, score in spec.vocab]
+        unknown_score = min(scores) - UNKNOWN_PENALTY
+        self._check(spec, unknown_score)
+        count = len(spec.vocab)
+        self._unknown_id = spec.unk_id
+        self._single_unknown, self._gap_piece = count, count + 1
+        self._finder = PieceFinder(ids, self._single_unknown, self._gap_piece)
+        self._scores = constant(np.array([*scores, unknown_score, 0.0], np.float64))
+        found = byte_tokens(ids) if spec.byte_fallback else None
+        self._bytes = None if found is None else constant(found.astype(np.int32))
+
+    @staticmethod
+    def _check(spec: Unigram, unknown_score: float) -> None:
+        assert spec.unk_id is not None
+        text, score = spec.vocab[spec.unk_id]
+        if unknown_score + max(score, 0.0) >= min(score for _, score in spec.vocab):
+            raise UnsupportedTokenizerError(
+                "model.vocab", "scores so high that unknown characters are preferred to pieces"
+            )
+        for number, (piece, _) in enumerate(spec.vocab):
+            if text and text in piece and text != piece:
+                raise UnsupportedTokenizerError(
+                    f"model.vocab[{number}]",
+                    f"{piece!r}, which contains the unknown piece {text!r}",
+                )
+
+    def _segment(self, stream: tf.Tensor, heads: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        candidates = self._finder(stream)
+        ends = tf.concat([heads[1:], tf.shape(stream, tf.int64) - 1], 0) - 1
+        path = best_path(candidates, self._scores, heads, ends)
+        pieces = tf.gather(candidates.piece, path)
+        unknown = tf.equal(pieces, self._single_unknown) | tf.equal(pieces, self._unknown_id)
+        pieces = tf.cond(
+            tf.reduce_any(unknown),
+            lambda: self._resolve(stream, candidates, path, pieces, unknown),
+            lambda: pieces,
+        )
+        separators = tf.where(tf.equal(pieces, self._gap_piece))[:, 0]
+        return pieces, tf.concat([separators, tf.shape(pieces, tf.int64)], 0)
+
+    def _resolve(self, stream, candidates, path, pieces, unknown) -> tf.Tensor:
+        """Neighbouring unknown pieces become one unknown token, or the tokens of their bytes."""
+        kept = tf.where(tf.logical_not(unknown & tf.roll(unknown, 1, 0)))[:, 0]
+        single = tf.equal(pieces, self._single_unknown)
+        fused = tf.where(single, self._unknown_id, pieces)
+        if self._bytes is None:
+            return tf.gather(fused, kept)
+        # A run is kept by its first piece; it ends where the next kept one begins.
+        nexts = tf.concat([kept[1:], tf.shape(pieces, tf.int64)], 0)
+        lasts = nexts - 1
+        # a whole run that is the unknown piece as literal text is in the vocabulary
+        literal = tf.equal(lasts, kept) & tf.logical_not(tf.gather(single, kept))
+        spelled = tf.where(tf.gather(unknown, kept) & tf.logical_not(literal))[:, 0]
+        first = tf.gather(path, tf.gather(kept, spelled))
+        last = tf.gather(path, tf.gather(lasts, spelled))
+        characters = tf.raw_ops.RaggedRange(
+            starts=tf.gather(candidates.end - candidates.length, first) + 1,
+            limits=tf.gather(candidates.end, last) + 1,
+            deltas=tf.ones_like(spelled),
+        )
+        strings = encode_words(
+            tf.gather(stream, characters.rt_dense_values), characters.rt_nested_splits
+        )
+        data = tf.raw_ops.UnicodeDecode(
+            input=strings, input_encoding="ISO-8859-1", Tsplits=tf.int64
+        )
+        count = tf.size(kept, tf.int64)
+        index = tf.range(count)
+        spans = data.row_splits + count
+        starts = tf.tensor_scatter_nd_update(index, spelled[:, tf.newaxis], spans[:-1])
+        limits = tf.tensor_scatter_nd_update(index + 1, spelled[:, tf.newaxis], spans[1:])
+        order = tf.raw_ops.RaggedRange(starts=starts, limits=limits, deltas=tf.ones_like(starts))
+        pool = tf.concat([tf.gather(fused, kept), tf.gather(self._bytes, data.char_values)], 0)
+        return tf.gather(pool, order.rt_dense_values)
+
+
+def build(spec: Unigram, context: BuildContext) -> tf.Module:
+    """Compiles a Unigram model."""
+    return UnigramModel(spec, context.tokenizer.model.tokenize)
