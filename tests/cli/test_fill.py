@@ -1,0 +1,95 @@
+"""`tfmlm fill` on an export and on the checkpoint it came from."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.export.exported import bert, bert_checkpoint, loaded_bert, masked_texts
+from tfmlm.cli.main import main
+
+TEXT = "Paris is the [MASK] of France."
+TWO = "[MASK] is [MASK]."
+
+
+def run(capsys, *arguments):
+    code = main(["fill", *map(str, arguments)])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_table(capsys):
+    code, out, err = run(capsys, bert().path, TEXT, TWO)
+    assert (code, err) == (0, "")
+    assert TEXT in out
+    assert "mask 2 of 2" in out
+    for item in loaded_bert()(TEXT):
+        assert item["token_str"] in out
+
+
+def test_export_and_checkpoint_give_the_same(tmp_path, capsys):
+    texts = [*masked_texts(6, "[MASK]", seed=6), TWO, "play[MASK]", "word " * 600 + "[MASK]"]
+    file = tmp_path / "texts.txt"
+    file.write_text("\n".join(" ".join(t.split()) for t in texts))
+    for flags in ([], ["--top_k", 2], ["--targets", "dog,ing,Paris,embeddings"]):
+        answers = []
+        for target in (bert().path.parent, bert_checkpoint()):
+            code, out, err = run(capsys, target, "--file", file, "--json", *flags)
+            assert code == 0, err
+            answers.append(json.loads(out))
+        export, checkpoint = answers
+        assert [row["text"] for row in export] == [row["text"] for row in checkpoint]
+        for one, other in zip(export, checkpoint, strict=True):
+            for mask, same in zip(one["masks"], other["masks"], strict=True):
+                assert [i["token"] for i in mask] == [i["token"] for i in same]
+                assert [i["sequence"] for i in mask] == [i["sequence"] for i in same]
+                assert [i["score"] for i in mask] == pytest.approx(
+                    [i["score"] for i in same], abs=1e-5
+                )
+
+
+def test_json_is_what_the_pipeline_gives(capsys):
+    code, out, _ = run(capsys, bert().path, TEXT, "--json", "--top_k", 2)
+    assert code == 0
+    assert json.loads(out) == [{"text": TEXT, "masks": [loaded_bert()(TEXT, top_k=2)]}]
+
+
+def test_plot(tmp_path, capsys):
+    picture = tmp_path / "words.png"
+    code, out, err = run(capsys, bert().path, "A $x [MASK] $", TWO, "--plot", picture)
+    assert code == 0
+    assert err == f"{picture}\n"
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert picture.stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["EXPORT"], "no text"),
+        (["EXPORT", "nothing to fill"], "holds no [MASK]"),
+        (["CHECKPOINT", "nothing to fill"], "holds no [MASK]"),
+        (["EXPORT", TEXT, "--top_k", "0"], "--top_k is 0"),
+        (["EXPORT", TEXT, "--targets", " , "], "--targets is empty"),
+        (["EXPORT", TEXT, "--plot", "words.txt"], "ends in .png"),
+        (["EXPORT", TEXT, "--plot", "/no/such/folder/words.png"], "there is no folder"),
+        (["EXPORT", "--file", "missing.txt"], "cannot read missing.txt"),
+        (["/no/such/folder", TEXT], "no folder /no/such/folder"),
+        (["grpc://host:1/", TEXT], "give grpc://host:port/NAME"),
+    ],
+)
+def test_wrong_calls(capsys, arguments, message):
+    places = {"EXPORT": str(bert().path), "CHECKPOINT": str(bert_checkpoint())}
+    code, out, err = run(capsys, *(places.get(a, a) for a in arguments))
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert message in err
+
+
+def test_file_that_is_no_text(tmp_path, capsys):
+    file = tmp_path / "texts.bin"
+    file.write_bytes(b"\xff\xfe\x00")
+    code, _, err = run(capsys, bert().path, "--file", file)
+    assert code == 2
+    assert "not a UTF-8 text file" in err
