@@ -17,62 +17,47 @@ COMPOSING = (
     "\u212b\u1e9b\ufb2c\u1d165\U0001d15f\U0001d165\U0001d16d\U00016ff0\U00016ff1"
 )
 PUNCTUATION = ".,;:!?'\"`-_()[]{}<>@#$%^&*+=~|\\/…—–‘’“”«»¿¡·।。、؟٪€¥₿"
-PIECES = [
-    *(
-        [
-            "'s",
-            "'t",
-            "'re",
-            "'ve",
-            "'m",
-            "'ll",
-            "'d",
-            "'S",
-            "'LL",
-            "don't",
-            "I'm",
-            "``",
-            "''",
-            "hello",
-            "world",
-            "the",
-            "unaffable",
-            "2024",
-        ]
-    ),
-    *(
-        [
-            "3.14",
-            "1,000",
-            "http://a.b/c?d=e",
-            "👨\u200d👩\u200d👧",
-            "🇺🇳",
-            "##ing",
-            "</w>",
-            "<0x41>",
-            "[MASK]",
-            "<mask>",
-            "[CLS]",
-            "[SEP]",
-        ]
-    ),
-    *(
-        [
-            "[PAD]",
-            "[UNK]",
-            "<s>",
-            "</s>",
-            "<unk>",
-            "<pad>",
-            "[mask]",
-            "[MASK",
-            "MASK]",
-            "[[MASK]]",
-            "<|endoftext|>",
-        ]
-    ),
-    *("[ MASK ]", "  "),
+CONTRACTIONS = [
+    "'s",
+    "'t",
+    "'re",
+    "'ve",
+    "'m",
+    "'ll",
+    "'d",
+    "'S",
+    "'LL",
+    "don't",
+    "I'm",
+    "``",
+    "''",
 ]
+WORDS = ["hello", "world", "the", "unaffable", "2024", "3.14", "1,000", "http://a.b/c?d=e", "  "]
+EMOJI = ["👨\u200d👩\u200d👧", "🇺🇳"]
+SPECIALS = [
+    "##ing",
+    "</w>",
+    "<0x41>",
+    "[MASK]",
+    "<mask>",
+    "[CLS]",
+    "[SEP]",
+    "[PAD]",
+    "[UNK]",
+    "<s>",
+]
+SPECIALS += [
+    "</s>",
+    "<unk>",
+    "<pad>",
+    "[mask]",
+    "[ MASK ]",
+    "[MASK",
+    "MASK]",
+    "[[MASK]]",
+    "<|end|>",
+]
+PIECES = [*CONTRACTIONS, *WORDS, *EMOJI, *SPECIALS]
 CONTEXTS = ("{}", "a{}b", "a {} b", "{}\u0301.{}")
 
 

@@ -1,0 +1,20 @@
+"""ByteLevel (as a normalizer) equals Rust's."""
+
+import pytest
+
+from tests.tokenizer_graph.components import check_normalizer
+from tests.tokenizer_graph.texts import mixed
+from tfmlm.tokenizer_graph.hostile import every_codepoint, long_texts
+
+COMPONENTS = [
+    {"type": "ByteLevel"},
+]
+
+
+@pytest.mark.parametrize("component", COMPONENTS, ids=str)
+def test_equals_rust(component):
+    check_normalizer(component, [*mixed(11), *long_texts()])
+
+
+def test_every_code_point_equals_rust():
+    check_normalizer(COMPONENTS[0], list(every_codepoint("{}")))

@@ -1,0 +1,22 @@
+"""CharDelimiterSplit equals Rust's."""
+
+import pytest
+
+from tests.tokenizer_graph.components import check_pre_tokenizer
+from tests.tokenizer_graph.texts import mixed
+from tfmlm.tokenizer_graph.hostile import every_codepoint, long_texts
+
+COMPONENTS = [
+    {"type": "CharDelimiterSplit", "delimiter": "-"},
+    {"type": "CharDelimiterSplit", "delimiter": " "},
+    {"type": "CharDelimiterSplit", "delimiter": "▁"},
+]
+
+
+@pytest.mark.parametrize("component", COMPONENTS, ids=str)
+def test_equals_rust(component):
+    check_pre_tokenizer(component, [*mixed(12), *long_texts()])
+
+
+def test_every_code_point_equals_rust():
+    check_pre_tokenizer(COMPONENTS[0], list(every_codepoint("a{}-b")))

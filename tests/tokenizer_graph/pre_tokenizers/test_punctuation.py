@@ -1,0 +1,27 @@
+"""Punctuation equals Rust's with every behaviour."""
+
+import pytest
+
+from tests.tokenizer_graph.components import check_pre_tokenizer
+from tests.tokenizer_graph.texts import mixed
+from tfmlm.tokenizer_graph.hostile import every_codepoint, long_texts
+
+COMPONENTS = [
+    {"type": "Punctuation", "behavior": "Removed"},
+    {"type": "Punctuation", "behavior": "Isolated"},
+    {"type": "Punctuation", "behavior": "MergedWithPrevious"},
+    {"type": "Punctuation", "behavior": "MergedWithNext"},
+    {"type": "Punctuation", "behavior": "Contiguous"},
+]
+
+
+@pytest.mark.parametrize("component", COMPONENTS, ids=str)
+def test_equals_rust(component):
+    check_pre_tokenizer(component, [*mixed(12), *long_texts()])
+
+
+def test_every_code_point_equals_rust():
+    whole, *more = ["{}", "a{}b"]
+    check_pre_tokenizer(COMPONENTS[0], list(every_codepoint(whole)))
+    for context in more:
+        check_pre_tokenizer(COMPONENTS[0], list(every_codepoint(context, 5)))

@@ -1,0 +1,47 @@
+"""Split equals Rust's: literals, the published regular expressions, every behaviour."""
+
+import itertools
+
+import pytest
+
+from tests.tokenizer_graph import configurations
+from tests.tokenizer_graph.components import check_pre_tokenizer
+from tests.tokenizer_graph.texts import mixed
+from tfmlm.tokenizer_graph.hostile import every_codepoint, hostile, long_texts
+
+LITERALS = (" ", "aa", "'s")
+SIMPLE = (r"\s+", r"\p{L}+", configurations.CLIP)
+
+
+def split(pattern, behavior, invert=False):
+    return {"type": "Split", "pattern": pattern, "behavior": behavior, "invert": invert}
+
+
+@pytest.mark.parametrize("literal", LITERALS)
+def test_literals(literal):
+    for behavior, invert in itertools.product(configurations.BEHAVIORS, (False, True)):
+        check_pre_tokenizer(split({"String": literal}, behavior, invert), mixed(21, 600))
+
+
+@pytest.mark.parametrize("expression", SIMPLE)
+def test_behaviors(expression):
+    for behavior, invert in itertools.product(configurations.BEHAVIORS, (False, True)):
+        check_pre_tokenizer(split({"Regex": expression}, behavior, invert), mixed(22, 600))
+
+
+@pytest.mark.parametrize("expression", configurations.REGEXES)
+def test_published_expressions(expression):
+    texts = [*mixed(23), *hostile(24, 3000, longest=10), *long_texts()]
+    check_pre_tokenizer(split({"Regex": expression}, "Isolated"), texts)
+
+
+def test_every_code_point_in_llama3s_expression():
+    component = split({"Regex": configurations.LLAMA3}, "Isolated")
+    check_pre_tokenizer(component, list(every_codepoint(" a{}s'{}", 3)))
+
+
+def test_gpt2s_expression_by_classes_and_by_search_agree():
+    """The fast way and the general one, on the same texts: both equal Rust."""
+    texts = [*mixed(25), *hostile(26, 4000, longest=8)]
+    for expression in (configurations.GPT2, configurations.GPT2 + "|q{9}"):
+        check_pre_tokenizer(split({"Regex": expression}, "Isolated"), texts)
