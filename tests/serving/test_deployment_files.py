@@ -234,7 +234,7 @@ def test_compose() -> None:
     text = re.sub(r"\$\{[^}]*\}", "/export", (SERVING / "compose.yaml").read_text("utf-8"))
     parsed = compose_spec.PyCompose.from_yaml(text)
     parsed.validate()
-    assert set(parsed.service_names) == {"serving", "prometheus", "grafana"}
+    assert set(parsed.service_names()) == {"serving", "prometheus", "grafana"}
     with pytest.raises(Exception, match="portz"):
         compose_spec.PyCompose.from_yaml(text.replace("restart:", "portz: 1\n    restart:", 1))
 
