@@ -32,7 +32,8 @@ CONTRACTIONS = [
     "``",
     "''",
 ]
-WORDS = ["hello", "world", "the", "unaffable", "2024", "3.14", "1,000", "http://a.b/c?d=e", "  "]
+WORDS = ["hello", "world", "the", "unaffable", "2024", "3.14", "1,000", "http://a.b/c?d=e"]
+WORDS += ["  "]
 EMOJI = ["👨\u200d👩\u200d👧", "🇺🇳"]
 SPECIALS = [
     "##ing",
