@@ -80,3 +80,37 @@ def masked_texts(count: int, mask: str, masks: int = 1, seed: int = 0) -> list[s
         if len(picked) == count:
             return picked
     raise AssertionError(f"only {len(picked)} texts of {count}")
+
+
+def pipeline(exported: Exported) -> Any:
+    """transformers' own pipeline; its model's calls are traced once, which makes them quick."""
+    import tensorflow as tf
+    from transformers import FillMaskPipeline
+
+    class Pipeline(FillMaskPipeline):
+        """Runs the model as a graph; everything else is the parent's."""
+
+        def _forward(self, model_inputs):
+            ids = model_inputs["input_ids"]
+            return {"logits": call(**model_inputs), "input_ids": ids}
+
+    names = exported.tokenizer.model_input_names
+    signature = [tf.TensorSpec([1, None], tf.int32, name=name) for name in names]
+
+    def run(*tensors):
+        return exported.model(dict(zip(names, tensors, strict=True))).logits
+
+    graph = tf.function(run, input_signature=signature)
+
+    def call(**inputs):
+        return graph(*(inputs[name] for name in names))
+
+    return Pipeline(model=exported.model, tokenizer=exported.tokenizer, framework="tf")
+
+
+def assert_items_equal(found: list[dict[str, Any]], expected: list[dict[str, Any]]) -> None:
+    """Fails unless the items are the pipeline's: all strings equal, scores within 1e-5."""
+    for name in ("token", "token_str", "sequence"):
+        assert [i[name] for i in found] == [i[name] for i in expected]
+    scores, others = ([i["score"] for i in items] for items in (found, expected))
+    np.testing.assert_allclose(scores, others, atol=1e-5, rtol=1e-4)

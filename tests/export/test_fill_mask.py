@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from transformers import FillMaskPipeline
 
-from tests.export.exported import bert, loaded_bert, masked_texts
+from tests.export import exported
+from tests.export.exported import assert_items_equal, bert, loaded_bert, masked_texts
 
 #: Words that one piece of the vocabulary spells, and words that take several.
 TARGETS = ["capital", "Paris", "the", "##ing", "embeddings", "Zürich", "[UNK]", "capital"]
@@ -14,16 +14,7 @@ TARGETS = ["capital", "Paris", "the", "##ing", "embeddings", "Zürich", "[UNK]",
 
 @pytest.fixture(scope="module")
 def pipeline():
-    return FillMaskPipeline(model=bert().model, tokenizer=bert().tokenizer, framework="tf")
-
-
-def assert_items_equal(found, expected):
-    assert [i["token"] for i in found] == [i["token"] for i in expected]
-    assert [i["token_str"] for i in found] == [i["token_str"] for i in expected]
-    assert [i["sequence"] for i in found] == [i["sequence"] for i in expected]
-    np.testing.assert_allclose(
-        [i["score"] for i in found], [i["score"] for i in expected], atol=1e-5, rtol=1e-4
-    )
+    return exported.pipeline(bert())
 
 
 def test_1000_texts_with_one_mask(pipeline):

@@ -130,16 +130,23 @@ class CheckpointFiller:
         if not target:
             return None, False
         glued = _ends_in_a_word(before, vocabulary.marks_word_starts)
-        spelled = vocabulary.spelled.get(target)
-        if spelled is not None and (vocabulary.marks_word_starts or not glued):
+        spelled = vocabulary.ids.get(target)
+        if spelled is not None and (
+            (glued and vocabulary.marks_word_starts)
+            or (not glued and vocabulary.at_word_start[spelled])
+        ):
             return spelled, True
-        prefix = vocabulary.word_start_prefix
         plain = self._pieces(target)
-        start = plain if target[0].isspace() else self._pieces(prefix + target)
-        if spelled is not None:
+        start = plain
+        if vocabulary.word_start_prefix and not target[0].isspace():
+            start = self._pieces(vocabulary.word_start_prefix + target)
+        if spelled is not None and vocabulary.at_word_start[spelled]:
             start = plain = [spelled]
-        if glued and plain and vocabulary.continuation[plain[0]] >= 0:
-            return vocabulary.continuation[plain[0]], len(plain) == 1
+        if glued and plain:
+            if len(plain) > 1 and plain[0] == vocabulary.bare_mark:
+                return plain[1], len(plain) == 2
+            if vocabulary.continuation[plain[0]] >= 0:
+                return vocabulary.continuation[plain[0]], len(plain) == 1
         if not start:
             return None, False
         return start[0], len(start) == 1 and not glued

@@ -24,7 +24,10 @@ class Vocabulary:
         word_start_prefix: what has to stand before a word so that the tokenizer gives it the form
             it has at a word start within a text: a space for byte-level BPE without
             `add_prefix_space`, else nothing.
-        spelled: tokens that a target may name as they are spelled in the vocabulary.
+        ids: tokens as they are spelled in the vocabulary, with their ids.
+        at_word_start: for each id whether a target spelled like it means it at a word start too
+            (`Ġpast` does, `past` means ` past` there).
+        bare_mark: id of the mark of a word start alone, −1 if there is none.
         marks_word_starts: whether tokens at a word start are marked (byte-level BPE,
             SentencePiece), not those that continue a word (WordPiece).
     """
@@ -34,7 +37,9 @@ class Vocabulary:
     special_ids: list[int]
     continuation: list[int]
     word_start_prefix: str
-    spelled: dict[str, int]
+    ids: dict[str, int]
+    at_word_start: list[bool]
+    bare_mark: int
     marks_word_starts: bool
 
     @classmethod
@@ -56,11 +61,12 @@ class Vocabulary:
             special_ids=sorted(i for i in tokenizer.all_special_ids if i < size),
             continuation=[_continuation(token, ids, marks, added) for token in tokens],
             word_start_prefix=_word_start_prefix(tokenizer, marks),
-            spelled={
-                token: i
-                for token, i in ids.items()
-                if not marks or token in added or token.startswith(WORD_START_MARKS)
-            },
+            ids=ids,
+            at_word_start=[
+                not marks or token in added or (token or "").startswith(WORD_START_MARKS)
+                for token in tokens
+            ],
+            bare_mark=next((ids[m] for m in WORD_START_MARKS if marks and m in ids), -1),
             marks_word_starts=marks,
         )
 
