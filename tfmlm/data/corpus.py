@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import logging
 import os
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -328,9 +329,13 @@ class _errors_as_user_errors:  # noqa: N801 (used like a function)
         self.name = name
 
     def __enter__(self) -> None:
-        return None
+        # The readers also log what they raise.
+        self._logger = logging.getLogger("datasets")
+        self._level = self._logger.level
+        self._logger.setLevel(logging.CRITICAL)
 
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        self._logger.setLevel(self._level)
         if error is None or isinstance(error, UserError) or not isinstance(error, Exception):
             return
         cause: BaseException | None = error

@@ -56,7 +56,7 @@ def save_checkpoint(
     target = root / f"step-{step:08d}"
     with atomic_folder(target, overwrite=True) as temporary:
         state = temporary / STATE_FILE
-        save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, state)
+        save_file({k: np.asarray(v, order="C") for k, v in arrays.items()}, state)
         manifest = {
             "step": step,
             "size": state.stat().st_size,

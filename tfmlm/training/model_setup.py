@@ -182,7 +182,7 @@ def bias_is_missing(model: Any, missing: tuple[str, ...]) -> bool:
     bias = output_bias(model)
     if bias is None:
         return False
-    name, _ = convert_tf_weight_name_to_pt_weight_name(bias.name)
+    name, _ = convert_tf_weight_name_to_pt_weight_name(bias.name, tf_weight_shape=bias.shape)
     rename = getattr(model, "tf_to_pt_weight_rename", None)
     names = {name, *(rename(name) if rename else ())}
     return bool(names & set(missing)) or bias.name in missing

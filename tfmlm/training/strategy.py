@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -14,6 +16,7 @@ from tfmlm.errors import RunFailedError, UserError
 from tfmlm.training.cluster import (
     cluster_from_environment,
     connection_watchdog,
+    unreachable_workers,
     wait_for_workers,
 )
 
@@ -118,6 +121,36 @@ def layout_of(strategy: tf.distribute.Strategy, rows: int) -> Layout:
         worker=worker_number(strategy),
         replicas=strategy.num_replicas_in_sync // workers,
     )
+
+
+@contextlib.contextmanager
+def lost_workers_as_failed_run(strategy: tf.distribute.Strategy) -> Iterator[None]:
+    """Turns TensorFlow's errors about a worker that is gone into one line.
+
+    Raises:
+        RunFailedError: instead of a collective operation's error in a run of several workers.
+    """
+    try:
+        yield
+    except tf.errors.OpError as error:
+        if worker_count(strategy) == 1 or not isinstance(error, _LOST):
+            raise
+        spec = strategy.cluster_resolver.cluster_spec().as_dict()
+        gone = unreachable_workers(spec, worker_number(strategy))
+        raise RunFailedError(
+            f"lost {gone or 'another worker'} during training; start all workers again with the "
+            "same command: they resume from the last checkpoint"
+        ) from error
+
+
+_LOST = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.InternalError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.FailedPreconditionError,
+)
 
 
 def distribute(strategy: tf.distribute.Strategy, dataset: tf.data.Dataset) -> Any:
