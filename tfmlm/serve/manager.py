@@ -241,7 +241,7 @@ class ModelManager:
             if not version.aspired and version.state == "AVAILABLE":
                 version.state = "UNLOADING"
                 self._publish(model)
-                self._unloads.submit(self._unload, version)
+                self._unloads.submit(self._unload, model.name, version)
 
     def _publish(self, model: Model) -> None:
         serving = dict(self._serving)
@@ -288,14 +288,14 @@ class ModelManager:
             version.state = "END"
             self._changed.notify_all()
 
-    def _unload(self, version: Version) -> None:
+    def _unload(self, name: str, version: Version) -> None:
         assert version.servable is not None
         version.servable.close()
         with self._changed:
             version.servable = None
             version.state = "END"
             self._changed.notify_all()
-        log.info("version %d of %s is unloaded", version.number, version.path.parent.name)
+        log.info("%s version %d is unloaded", name, version.number)
 
     def _poll_forever(self) -> None:
         while not self._stopped.wait(self._poll_seconds):
