@@ -65,6 +65,15 @@ def test_no_words(trained):
     assert trained([]) == []
 
 
+def test_a_piece_that_contains_the_unknown_piece():
+    """CamemBERT has `<unk>NOTUSED`."""
+    pieces = [("<unk>", 0.0), ("<unk>NO", -100.0), ("N", -2.0), ("O", -3.0), ("NO", -9.0)]
+    for fallback in (False, True):
+        Compiled(models.Unigram(pieces, 0, fallback)).check(
+            ["<unk>NO", "<unk>N", "x<unk>NO", "<unk><unk>NOx", "<unk>xNO", "<unk>", "<unk>x"]
+        )
+
+
 def _random_model(rng: random.Random) -> tuple[models.Unigram, str]:
     """Any pieces and scores; on a grid of scores different orders of the same pieces tie."""
     letters = "abcd"[: rng.randint(1, 4)] + rng.choice(("", "é日"))
@@ -111,7 +120,7 @@ def test_random_pieces_and_scores(seed):
     ("pieces", "message"),
     [
         ([("<unk>", 11.0), ("a", 11.0)], "so high"),
-        ([("<unk>", 0.0), ("a<unk>", -1.0)], "contains the unknown piece '<unk>'"),
+        ([("<unk>", 0.0), ("a<unk>", -1.0)], "made of unknown pieces .'<unk>'"),
     ],
 )
 def test_refused(pieces, message):

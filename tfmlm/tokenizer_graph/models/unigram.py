@@ -28,7 +28,7 @@ class UnigramModel(SubwordModel):
 
     Raises:
         UnsupportedTokenizerError: scores are so high that unknown characters are preferred to
-            pieces, a piece contains the unknown piece, or only some byte tokens are there for
+            pieces, a piece is made of unknown ones, or only some byte tokens are there for
             `byte_fallback`.
     """
 
@@ -55,12 +55,14 @@ class UnigramModel(SubwordModel):
             raise UnsupportedTokenizerError(
                 "model.vocab", "scores so high that unknown characters are preferred to pieces"
             )
+        # A run of unknown pieces is looked up as a whole; none must be found.
+        known = {piece for piece, _ in spec.vocab}
         for number, (piece, _) in enumerate(spec.vocab):
             if text and text in piece and text != piece:
-                raise UnsupportedTokenizerError(
-                    f"model.vocab[{number}]",
-                    f"{piece!r}, which contains the unknown piece {text!r}",
-                )
+                if known.isdisjoint(piece.replace(text, "")):
+                    raise UnsupportedTokenizerError(
+                        f"model.vocab[{number}]", f"{piece!r}, made of unknown pieces ({text!r})"
+                    )
 
     def _segment(self, stream: tf.Tensor, heads: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         candidates = self._finder(stream)

@@ -1,0 +1,231 @@
+"""WordPiece over whole rows: splitting and pieces in one op, spelled so that it cannot go wrong.
+
+TF Text's op splits at spaces, ASCII punctuation and CJK by itself, by rules that are not Rust's.
+So the text is spelled in an alphabet in which both agree: a code point that stays inside of words
+becomes a letter or digit of ASCII or a private-use character; one that is a word by itself becomes
+ASCII punctuation or a CJK character; what is removed becomes a space; what disappears becomes an
+invalid value, which the encoder leaves out. The vocabulary is spelled alike. An added token is a
+CJK character of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+from tensorflow_text.core.pybinds import pywrap_fast_wordpiece_tokenizer_model_builder as builder
+from tensorflow_text.python.ops.fast_wordpiece_tokenizer import gen_fast_wordpiece_tokenizer
+
+from tfmlm.errors import UnsupportedTokenizerError
+from tfmlm.tokenizer_graph.pre_tokenizers.by_class import ISOLATED, REMOVED
+from tfmlm.tokenizer_graph.registry import ADDED, GAP, ROW
+from tfmlm.tokenizer_graph.spec import AddedToken, WordPiece
+from tfmlm.tokenizer_graph.tables import LIMIT, ValueTable, constant
+
+SPACE = 0x20
+DROPPED = 0x1FFFFF  # no code point: the encoder leaves it out
+SPELLING_BITS = 21
+BREAK = 1 << SPELLING_BITS  # set where a word cannot go on
+SLOW = 1 << (SPELLING_BITS + 1)  # set where the table has no answer
+CONTINUING = chr(0x100000)  # the op's suffix indicator
+NO_LIMIT = 1 << 30  # bytes in a word: the limit in characters is kept here
+
+_LETTERS = ((0xE000, 0xF900), (0xF0000, 0xFFFFE))  # private use
+_IDEOGRAPHS = ((0x4E00, 0xA000), (0x3400, 0x4DC0), (0x20000, 0x2A6E0), (0x2A700, 0x2B740))
+
+
+class RowSpelling:
+    """Which character stands for what.
+
+    Args:
+        spec: the model.
+        classes: uint8 [0x110000], class of each code point (`pre_tokenizers/by_class.py`).
+        added: the added tokens.
+
+    Raises:
+        OverflowError: the vocabulary has more characters than the alphabet.
+    """
+
+    def __init__(
+        self, spec: WordPiece, classes: np.ndarray, added: tuple[AddedToken, ...]
+    ) -> None:
+        self._classes = classes
+        letters, ideographs = _numbers(_LETTERS), _numbers(_IDEOGRAPHS)
+        self.unknown_letter, self.unknown_piece = next(letters), chr(next(letters))
+        self.unknown_ideograph = next(ideographs)
+        alphabet = sorted({ord(c) for token in spec.vocab for c in token})
+        self.inside: dict[int, int] = {}
+        self.alone: dict[int, int] = {}
+        try:
+            for c in alphabet:
+                plain = c < 0x80 and chr(c).isalnum()
+                self.inside[c] = c if plain else next(letters)
+                punctuation = 0x21 <= c < 0x7F and not plain
+                self.alone[c] = c if punctuation else next(ideographs)
+            self.added = [next(ideographs) for _ in added]
+        except StopIteration:
+            raise OverflowError("more characters than the alphabet has") from None
+
+    def of(self, c: int) -> int:
+        """Table entry of a code point that the pre-tokenizer sees."""
+        kind = self._classes[c]
+        if kind == REMOVED:
+            return SPACE | BREAK
+        if kind == ISOLATED:
+            return self.of_alone(c)
+        return self.inside.get(c, self.unknown_letter)
+
+    def of_alone(self, c: int) -> int:
+        """Table entry of a code point that is a word by itself, whatever stands beside it."""
+        return self.alone.get(c, self.unknown_ideograph) | BREAK
+
+    def is_space(self, c: int) -> bool:
+        """Whether the pre-tokenizer removes a code point."""
+        return self._classes[c] == REMOVED
+
+    def table(self) -> np.ndarray:
+        """Entries of all values of the stream."""
+        entries = np.full(LIMIT, DROPPED, np.int32)
+        kinds = self._classes
+        entries[: len(kinds)] = self.unknown_letter
+        entries[: len(kinds)][kinds == ISOLATED] = self.unknown_ideograph | BREAK
+        entries[: len(kinds)][kinds == REMOVED] = SPACE | BREAK
+        for c in self.inside:
+            entries[c] = self.of(c)
+        entries[GAP] = entries[ROW] = SPACE | BREAK
+        for k, character in enumerate(self.added):
+            entries[ADDED + k] = character | BREAK
+        return entries
+
+    def pieces(self, spec: WordPiece, added: tuple[AddedToken, ...]) -> dict[str, int]:
+        """The vocabulary as the op is to see it, without what no text can reach."""
+        found = {self.unknown_piece: spec.vocab[spec.unk_token]}
+        for token, number in spec.vocab.items():
+            if self._is_word(token):
+                found[self._spell(token)] = number
+            if len(token) == 1:
+                found[chr(self.alone[ord(token)])] = number
+            rest = token.removeprefix(spec.continuing_subword_prefix)
+            if (len(rest) < len(token) or not spec.continuing_subword_prefix) and (
+                self._is_word(rest)
+            ):
+                found[CONTINUING + self._spell(rest)] = number
+        for token, character in zip(added, self.added, strict=True):
+            found[chr(character)] = token.id
+        return found
+
+    def _is_word(self, text: str) -> bool:
+        return bool(text) and all(self._classes[ord(c)] not in (REMOVED, ISOLATED) for c in text)
+
+    def _spell(self, text: str) -> str:
+        return "".join(chr(self.inside[ord(c)]) for c in text)
+
+
+def _numbers(ranges: tuple[tuple[int, int], ...]) -> Iterator[int]:
+    for start, end in ranges:
+        yield from range(start, end)
+
+
+class WordPieceRows(tf.Module):
+    """Rows of table entries to rows of ids.
+
+    Raises:
+        UnsupportedTokenizerError: TF Text cannot hold the vocabulary.
+    """
+
+    def __init__(
+        self, spec: WordPiece, spelling: RowSpelling, added: tuple[AddedToken, ...]
+    ) -> None:
+        super().__init__()
+        pieces = spelling.pieces(spec, added)
+        self._unknown_letter = spelling.unknown_letter
+        self._limit = spec.max_input_chars_per_word
+        self._ids = constant(np.array(list(pieces.values()), np.int32))
+        try:
+            model = builder.build_fast_wordpiece_model(
+                list(pieces), NO_LIMIT, CONTINUING, spelling.unknown_piece, False, False
+            )
+        except Exception as error:
+            raise UnsupportedTokenizerError(
+                "model.vocab", f"a vocabulary that TF Text cannot hold ({error})"
+            ) from None
+        self._model = constant(np.frombuffer(model, np.uint8))
+
+    def __call__(self, entries: tf.Tensor, splits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Table entries int32 [n], rows int64 [batch + 1] -> ids int32 [m], int64 [batch + 1].
+
+        Every row ends with an entry that has `BREAK`.
+        """
+        breaks = tf.where(entries >= BREAK)
+        # the distance of two breaks counts what is dropped too, so it is never too small
+        distance = breaks[1:] - breaks[:-1]
+        suspicious = tf.reduce_any(
+            tf.concat([distance, breaks[:1] + 1], 0) > self._limit + 1, name="too_long"
+        )
+        spelled = tf.bitwise.bitwise_and(entries, DROPPED)
+        spelled = tf.cond(
+            suspicious, lambda: self._shorten(spelled, breaks), lambda: spelled
+        )
+        strings = tf.raw_ops.UnicodeEncode(
+            input_values=spelled, input_splits=splits, output_encoding="UTF-8", errors="ignore"
+        )
+        _, pieces, id_splits, _, _ = (
+            gen_fast_wordpiece_tokenizer.fast_wordpiece_tokenize_with_offsets(
+                input_values=strings, wp_model=self._model
+            )
+        )
+        return tf.gather(self._ids, pieces), id_splits
+
+    def _shorten(self, spelled: tf.Tensor, breaks: tf.Tensor) -> tf.Tensor:
+        """Makes every word over the limit of characters one unknown letter."""
+        ends = breaks[:, 0]
+        kept = tf.cumsum(tf.cast(tf.not_equal(spelled, DROPPED), tf.int64))
+        total = tf.gather(kept, ends)
+        before = tf.concat([[0], total[:-1]], 0)
+        # characters of the word that ends at each break (the break itself is one of `total`)
+        too_long = total - before - 1 > self._limit
+        starts = tf.concat([[0], ends[:-1] + 1], 0)
+        ranges = tf.raw_ops.RaggedRange(
+            starts=tf.boolean_mask(starts, too_long),
+            limits=tf.boolean_mask(ends, too_long),
+            deltas=tf.ones_like(tf.boolean_mask(ends, too_long)),
+        )
+        inside = ranges.rt_dense_values[:, tf.newaxis]
+        spelled = tf.tensor_scatter_nd_update(
+            spelled, inside, tf.fill(tf.shape(inside)[:1], DROPPED)
+        )
+        firsts = tf.boolean_mask(starts, too_long)[:, tf.newaxis]
+        return tf.tensor_scatter_nd_update(
+            spelled, firsts, tf.fill(tf.shape(firsts)[:1], self._unknown_letter)
+        )
+
+
+def spelled_table(spelling: RowSpelling) -> ValueTable:
+    """The entries of a stream that is normalized already."""
+    return ValueTable(spelling.table())
+
+
+def fused_table(spelling: RowSpelling, changes: dict[int, tuple[int, ...]], slow: set[int]):
+    """The entries of raw text: what normalization and spelling give together.
+
+    Args:
+        changes: what each code point is normalized to, where that changes it.
+        slow: code points whose normalization depends on their neighbours.
+
+    Returns:
+        A `ValueTable`; entries from `SLOW` upwards have no answer.
+    """
+    entries = spelling.table()
+    for c, target in changes.items():
+        if not target:
+            entries[c] = DROPPED
+        elif len(target) == 1:
+            entries[c] = spelling.of(target[0])
+        elif len(target) == 3 and spelling.is_space(target[0]) and spelling.is_space(target[2]):
+            entries[c] = spelling.of_alone(target[1])
+        else:
+            entries[c] = SLOW
+    for c in slow:
+        entries[c] = SLOW
+    return ValueTable(entries)
