@@ -74,7 +74,7 @@ def run_training(
 
     Raises:
         UserError: a setting or a file is wrong; nothing has been trained.
-        RunFailedError: a worker is missing.
+        RunFailedError: a worker is missing, or was lost.
         KeyboardInterrupt: Ctrl-C; a checkpoint has been saved.
     """
     folder = run_folder.check_output_folder(config)
@@ -145,6 +145,10 @@ class _Run:
             self.say(f"Resuming from step {first_step} of {total} ({checkpoint.folder})")
         elif self.chief:
             write_json(self.folder / report.RUN_FILE, config.to_dict())
+        trainer.tokenizer = tokenizer  # for callbacks that save
+        for callback in callbacks:
+            if hasattr(callback, "steps"):  # PushToHub counts the steps of the whole run
+                callback.steps = first_step
         trainer.resume_at(*divmod(first_step, data.steps_per_epoch))
 
         batches = data.batches(model, first_step)

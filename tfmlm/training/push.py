@@ -26,6 +26,7 @@ def hub_callback(config: TrainConfig) -> Any:
         output_dir=Path(config.output_dir).expanduser(),
         hub_model_id=config.hub_model_id,
         hub_private_repo=config.hub_private_repo,
+        hub_revision=config.hub_revision,
         hub_timeout=config.hub_timeout,
         is_chief=cluster is None or cluster.is_chief,
         finish_on_train_end=False,

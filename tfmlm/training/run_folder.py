@@ -38,6 +38,7 @@ FREE_SETTINGS = frozenset(
         "push_to_hub",
         "hub_model_id",
         "hub_private_repo",
+        "hub_revision",
         "hub_timeout",
         "worker_timeout",
         "strategy",

@@ -1,0 +1,102 @@
+"""AdamWeightDecay's exclusions for all architectures, and schedules without a lost step."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tf_keras
+
+from tests.architectures import ARCHITECTURES, small_model
+from tfmlm.errors import UserError
+from tfmlm.training.optimizer import (
+    MaskedLMAdamWeightDecay,
+    WarmupSchedule,
+    create_optimizer,
+    path_below_model,
+)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_matrices_decay_and_biases_and_norms_do_not(architecture: str) -> None:
+    model = small_model(architecture)
+    optimizer, _ = create_optimizer(1e-3, 10)
+    for variable in model.trainable_variables:
+        name = variable.name
+        last = path_below_model(name).split("/")[-1]
+        is_norm = "/LayerNorm/" in name or last in ("gamma", "beta")
+        expected = not (last == "bias" or is_norm)
+        assert optimizer.decays(name) == expected, name
+        if variable.shape.rank >= 2:
+            assert optimizer.decays(name), name
+    undecayed = [v for v in model.trainable_variables if not optimizer.decays(v.name)]
+    assert 0 < len(undecayed) < len(model.trainable_variables)
+
+
+def test_names_that_only_look_like_exclusions() -> None:
+    optimizer, _ = create_optimizer(1e-3, 10)
+    assert optimizer.decays("tf_roberta_pre_layer_norm_for_masked_lm/roberta/dense/kernel:0")
+    assert optimizer.decays("tf_mp_net/mpnet/encoder/relative_attention_bias/embeddings:0")
+    assert optimizer.decays("tf_funnel/funnel/encoder/blocks/attention/r_w_bias:0")
+    assert not optimizer.decays("model/encoder/LayerNorm/weight:0")
+    assert not optimizer.decays("model/dense/bias:0")
+
+
+def test_lists_are_kept_in_the_config() -> None:
+    optimizer = MaskedLMAdamWeightDecay(
+        WarmupSchedule(1e-3, 10, 2, "cosine"),
+        weight_decay_rate=0.1,
+        include_in_weight_decay=["special/bias"],
+        exclude_from_weight_decay=["bias$"],
+    )
+    again = MaskedLMAdamWeightDecay.from_config(optimizer.get_config())
+    for name, decays in {"m/special/bias:0": True, "m/bias:0": False, "m/gamma:0": True}.items():
+        assert again.decays(name) == decays
+    assert again.get_config() == optimizer.get_config()
+    assert float(again.learning_rate(5)) == float(optimizer.learning_rate(5))
+
+
+def test_decay_is_decoupled() -> None:
+    """With a gradient of 0 a weight shrinks by the factor 1 − rate · decay, a bias not at all."""
+    layer = tf_keras.layers.Dense(3, bias_initializer="ones")
+    model = tf_keras.Sequential([tf_keras.Input([2]), layer])
+    optimizer = MaskedLMAdamWeightDecay(0.5, weight_decay_rate=0.1)
+    before = layer.kernel.numpy()
+    zeros = [np.zeros(v.shape, np.float32) for v in model.trainable_variables]
+    optimizer.apply_gradients(zip(zeros, model.trainable_variables, strict=True))
+    np.testing.assert_allclose(layer.kernel.numpy(), before * (1 - 0.5 * 0.1), rtol=1e-6)
+    np.testing.assert_array_equal(layer.bias.numpy(), np.ones(3))
+
+
+@pytest.mark.parametrize("kind", ["linear", "cosine", "polynomial", "constant"])
+@pytest.mark.parametrize(("total", "warmup"), [(1, 0), (1, 1), (10, 0), (10, 4), (10, 10)])
+def test_every_step_of_a_run_has_a_positive_rate(kind: str, total: int, warmup: int) -> None:
+    schedule = WarmupSchedule(2.0, total, warmup, kind)
+    rates = np.array([float(schedule(step)) for step in range(total)])
+    assert np.isfinite(rates).all()
+    assert (rates > 0).all()
+    assert (rates <= 2.0).all()
+    assert (np.diff(rates[:warmup]) > 0).all()
+    assert (np.diff(rates[warmup:]) <= 0).all()
+    assert rates.max() == 2.0
+    assert np.isfinite(float(schedule(total + 5)))
+
+
+def test_values_of_the_schedules() -> None:
+    def at(kind: str, **options) -> list[float]:
+        schedule = WarmupSchedule(1.0, 6, 2, kind, **options)
+        return [round(float(schedule(s)), 4) for s in range(7)]
+
+    assert at("linear") == [0.5, 1.0, 1.0, 0.75, 0.5, 0.25, 0.0]
+    assert at("linear", end=0.2) == [0.5, 1.0, 1.0, 0.8, 0.6, 0.4, 0.2]
+    assert at("constant") == [0.5, *[1.0] * 6]
+    assert at("cosine")[2:] == [1.0, 0.8536, 0.5, 0.1464, 0.0]
+    assert at("polynomial")[2:] == [1.0, 0.5625, 0.25, 0.0625, 0.0]
+
+
+def test_wrong_numbers() -> None:
+    with pytest.raises(UserError, match="warm-up has 11 steps"):
+        create_optimizer(1e-3, 10, num_warmup_steps=11)
+    with pytest.raises(UserError, match="num_train_steps is 0"):
+        create_optimizer(1e-3, 0)
+    with pytest.raises(UserError, match="choose from linear"):
+        create_optimizer(1e-3, 10, schedule="step")
