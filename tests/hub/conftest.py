@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.hub.small import TOKEN, make_folder, make_model, make_tokenizer, require_git_lfs
+from tests.hub.small import TOKEN, make_folder, make_tokenizer, require_git_lfs
 from tests.hub_server import LoopbackHub
 
 
@@ -47,11 +47,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tokenizer() -> Any:
     return make_tokenizer()
-
-
-@pytest.fixture
-def model() -> Any:
-    return make_model()
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import contextlib
 import gzip
 import json
 import os
-import shutil
 import subprocess
 import threading
 import time
@@ -17,7 +16,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import yaml
 
-from tests.hub.storage import BareRepository, StaleParentError, pointer_text
+from tests.hub.storage import GIT, BareRepository, StaleParentError, pointer_text
 
 LFS_JSON = "application/vnd.git-lfs+json"
 
@@ -402,7 +401,7 @@ class HubRequestHandler(BaseHTTPRequestHandler):
         repository = self._repository(write=write, git=True)
         body = self._body()
         environment = {
-            "PATH": os.environ["PATH"],
+            "PATH": os.defpath,
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_PROJECT_ROOT": str(repository.folder),
             "GIT_HTTP_EXPORT_ALL": "1",
@@ -415,7 +414,7 @@ class HubRequestHandler(BaseHTTPRequestHandler):
             "REMOTE_USER": "hub",
             "REMOTE_ADDR": "127.0.0.1",
         }
-        program = [shutil.which("git") or "git", "http-backend"]
+        program = [GIT, "http-backend"]
         done = subprocess.run(
             program, input=body, env=environment, capture_output=True, check=False
         )

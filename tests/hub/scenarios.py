@@ -235,11 +235,12 @@ def what_is_written(world: World) -> dict[str, Any]:
 @scenario
 def hub_hangs(world: World) -> dict[str, Any]:
     """No answer to the commit, ever. The last scenario: the stock callback does not return."""
-    callback = world.callback()
+    options = {"hub_timeout": 4.0} if world.kind == "ours" else {}
+    callback = world.callback(**options)
     world.hub.fault(world.step(), "freeze", times=1000)
     thread = threading.Thread(target=world.fit, args=(callback,), daemon=True)
     thread.start()
-    thread.join(40)
+    thread.join(30)
     line = getattr(callback, "undelivered", None) or ""
     return {"returned": not thread.is_alive(), "said": "did not answer" in line}
 

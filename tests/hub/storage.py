@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 import threading
@@ -20,6 +21,8 @@ GIT_ATTRIBUTES = "".join(
     f"{pattern} filter=lfs diff=lfs merge=lfs -text\n"
     for pattern in ("*.safetensors", "*.h5", "*.bin", "*.onnx", "*.pb", "*tfevents*")
 )
+_ENVIRONMENT = dict(os.environ)  # the Hub's own: tests change that of the client
+GIT = shutil.which("git") or "git"
 REGULAR_LIMIT = 10 * 1024 * 1024
 
 
@@ -83,7 +86,7 @@ class BareRepository:
 
     def git(self, *arguments: str, data: bytes | None = None, index: str | None = None) -> bytes:
         environment = {
-            **os.environ,
+            **_ENVIRONMENT,
             "GIT_DIR": str(self.folder),
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_CONFIG_GLOBAL": os.devnull,
@@ -96,7 +99,7 @@ class BareRepository:
         if index:
             environment["GIT_INDEX_FILE"] = index
         done = subprocess.run(
-            ["git", *arguments], input=data, env=environment, capture_output=True, check=False
+            [GIT, *arguments], input=data, env=environment, capture_output=True, check=False
         )
         if done.returncode:
             raise RuntimeError(f"git {arguments}: {done.stderr.decode()}")
@@ -160,9 +163,9 @@ class BareRepository:
         if entry is None:
             return set()
         with tempfile.TemporaryDirectory() as folder:
-            subprocess.run(["git", "init", "-q", folder], check=True)
+            subprocess.run([GIT, "init", "-q", folder], check=True)
             (Path(folder) / ".gitignore").write_bytes(self.blob(entry.blob))
-            asked = ["git", "-C", folder, "check-ignore", *paths]
+            asked = [GIT, "-C", folder, "check-ignore", *paths]
             said = subprocess.run(asked, capture_output=True, text=True, check=False)
         return set(said.stdout.splitlines())
 

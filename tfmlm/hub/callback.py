@@ -26,7 +26,7 @@ from tfmlm.hub.push import (
     repeat_command,
     say_notes,
 )
-from tfmlm.hub.record import last_push, write_record
+from tfmlm.hub.record import last_push, note_target, write_record
 from tfmlm.hub.redaction import redact
 from tfmlm.hub.remote import DEFAULT_BRANCH, HubFailure, PushReport
 from tfmlm.hub.safetensors import save_model
@@ -139,6 +139,7 @@ class PushToHub(PushToHubCallback):
         except HubFailure as failure:
             raise UserError(redact(failure.message, token)) from None
         self.hub_model_id = self._target.repo_id
+        note_target(self.output_dir, self._target)
         self._timeout = hub_timeout
         self._command = repeat_command(
             self.output_dir,

@@ -45,7 +45,7 @@ CHECKPOINT_FILES = (
 LOG_FILES = ("logs/*",)
 # Formats that run code when they are loaded.
 PICKLES = ("*.pkl", "*.pickle", "*.bin", "*.pt", "*.pth", "*.ckpt", "*.joblib", "*.dill")
-_NEVER = (".git/*", ".tmp-*", ".cache/*", ".tfmlm*", "checkpoints/*", "checkpoint/*")
+_NEVER = (".git/*", ".tmp-*", ".cache/*", ".tfmlm*", "checkpoints/*")
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ _SETTINGS = {
     "filter.lfs.process": ("git-lfs filter-process",),
     "filter.lfs.required": ("true",),
     "lfs.locksverify": ("false",),
+    "lfs.transfer.maxretries": ("1",),  # attempts are repeated as a whole, see `delivery`
     "core.autocrlf": ("false",),
     "gc.auto": ("0",),
 }

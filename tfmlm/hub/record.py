@@ -34,17 +34,19 @@ def last_push(folder: Path, target: Target) -> LastPush | None:
     return LastPush(commit, names)
 
 
+def note_target(folder: Path, target: Target) -> None:
+    """Notes where the folder goes, before anything is pushed, for a later `tfmlm push FOLDER`."""
+    if last_push(folder, target) is None:
+        _write(folder, target, None, {})
+
+
 def write_record(folder: Path, target: Target, report: PushReport, last: LastPush | None) -> None:
     """Notes what is on the Hub now; a kept file stays known as we last wrote it."""
     names = dict(last.names) if last else {}
     names.update({path: n for path, n in report.names.items() if path not in report.kept})
-    write_json(
-        folder / RECORD,
-        {
-            "endpoint": target.endpoint,
-            "repo_id": target.repo_id,
-            "branch": target.branch,
-            "commit": report.commit,
-            "files": names,
-        },
-    )
+    _write(folder, target, report.commit, names)
+
+
+def _write(folder: Path, target: Target, commit: str | None, names: dict[str, str]) -> None:
+    where = {"endpoint": target.endpoint, "repo_id": target.repo_id, "branch": target.branch}
+    write_json(folder / RECORD, {**where, "commit": commit, "files": names})

@@ -8,7 +8,7 @@ HIDDEN = "<token>"
 # User tokens, organisation tokens and OAuth tokens of the Hub, and secrets inside a URL.
 _TOKENS = re.compile(r"\b(?:hf_(?:oauth_|jwt_)?|api_org_)[A-Za-z0-9_.\-]{8,}")
 _URL_SECRETS = re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]+@")
-_HEADERS = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9+/=_.\-]{8,}")
+_HEADERS = re.compile(r"(?i)\b(bearer|basic)\s+(?=\S*[0-9=])[A-Za-z0-9+/=_.\-]{8,}")
 
 
 def redact(text: str, *secrets: str | None) -> str:

@@ -1,0 +1,91 @@
+"""What failures of requests, huggingface_hub, git and git-lfs mean for the user."""
+
+from __future__ import annotations
+
+import pytest
+import requests
+
+from tfmlm.hub.git_transport import _failure
+from tfmlm.hub.http_transport import ProgressMeter, classify
+from tfmlm.hub.remote import HubFailure
+
+HUB = "https://huggingface.co"
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        (
+            "fatal: unable to access 'https://x:403/a/': The requested URL returned error: 503",
+            "server",
+        ),
+        (
+            "remote: no\nfatal: unable to access 'h': The requested URL returned error: 403",
+            "permission",
+        ),
+        ("fatal: Authentication failed for 'https://huggingface.co/a/b/'", "token"),
+        ("fatal: could not read Username for 'https://h': terminal prompts disabled", "token"),
+        ("remote: Repository not found\nfatal: repository 'https://h/a/b/' not found", "not_found"),
+        ("batch response: Rate limit exceeded: https://h/a", "server"),
+        ("batch response: Fatal error: Server error &{%!!(string=http) 401", "server"),
+        ("batch response: Authorization error: https://h/a", "permission"),
+        ("! a:refs/heads/main [remote rejected] (pre-receive hook declined)", "rejected"),
+        (
+            "fatal: unable to access 'https://h:44037/': Failed to connect to h port 44037",
+            "unreachable",
+        ),
+        ("fatal: the remote end hung up unexpectedly", "unreachable"),
+    ],
+)
+def test_what_git_says(said, kind):
+    failure = _failure(said, "push", HUB)
+    assert failure.kind == kind
+    assert "\n" not in failure.message and "&{" not in failure.message
+
+
+def answer(status: int, **headers: str) -> requests.HTTPError:
+    response = requests.Response()
+    response.status_code = status
+    response.headers.update(headers)
+    return requests.HTTPError(response=response)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (answer(401), "token"),
+        (answer(403), "permission"),
+        (answer(400), "rejected"),
+        (answer(413), "rejected"),
+        (answer(500), "server"),
+        (answer(429), "server"),
+        (requests.ReadTimeout(), "stalled"),
+        (requests.ConnectionError("[Errno 111] Connection refused"), "unreachable"),
+        (requests.exceptions.ChunkedEncodingError(), "unreachable"),
+        (ValueError("LFS batch API returned errors"), "rejected"),
+        (HubFailure("card", "refused"), "card"),
+    ],
+)
+def test_what_requests_say(error, kind):
+    assert classify(error, HUB).kind == kind
+    try:
+        raise RuntimeError("Error while uploading") from error
+    except RuntimeError as wrapped:
+        assert classify(wrapped, HUB).kind == kind
+
+
+def test_the_wait_that_the_hub_asks_for():
+    assert classify(answer(429, **{"Retry-After": "17"}), HUB).wait == 17.0
+    assert classify(answer(503, **{"Retry-After": "Wed, 21 Oct"}), HUB).wait == 0.0
+
+
+def test_only_what_was_never_sent_is_progress():
+    told: list[int] = []
+    meter = ProgressMeter(told.append)
+    meter.sent(("PUT", "a"), 100)
+    meter.sent(("PUT", "a"), 50)  # the same body once more
+    meter.sent(("PUT", "a"), 100)
+    meter.sent(("PUT", "b"), 10)
+    meter.answered(("GET", "c"))
+    meter.answered(("GET", "c"))
+    assert told == [100, 110, 110]
