@@ -79,6 +79,7 @@ def _called(node: Any) -> Iterator[str]:
 def _prune(function: Any) -> None:
     """Drops control edges and the nodes that no output needs (such as assertions)."""
     function.control_ret.clear()
+    del function.signature.control_output[:]
     nodes = {node.name: node for node in function.node_def}
     needed: set[str] = set()
     todo = [_node(tensor) for tensor in function.ret.values()]

@@ -12,6 +12,7 @@ from typing import Any
 
 from tfmlm._version import __version__
 from tfmlm.errors import UnsupportedTokenizerError, UserError
+from tfmlm.export.bfloat16 import bfloat16_copy
 from tfmlm.export.fill_mask import FillMask
 from tfmlm.export.inline import rewrite_saved_model
 from tfmlm.export.lengths import choose_max_length
@@ -196,10 +197,11 @@ def _tokenizer_graph(tokenizer: Any) -> tuple[Any, str | None]:
 def _predictor(
     model: Any, token_types: TokenTypes | None, dtype: str, settings: ExportSettings
 ) -> Any:
+    neutral = padding_is_neutral(ModelPredictor(model, token_types), settings)
+    if dtype == "bfloat16":
+        model = bfloat16_copy(model)
     predictor = ModelPredictor(model, token_types)
-    if padding_is_neutral(predictor, settings):
-        return predictor
-    return EqualLengths(predictor, settings)
+    return predictor if neutral else EqualLengths(predictor, settings)
 
 
 def _save(fill: FillMask, folder: Path) -> list[str]:

@@ -228,6 +228,8 @@ def _validate_ids(loaded: LoadedFillMask, model: Any, tokenizer: Any) -> dict[st
     for text in texts:
         encoded = tokenizer(text, return_tensors="np")
         ids = encoded["input_ids"].astype(np.int32)
+        if ids.shape[1] > loaded.record["defaults"]["max_length"]:
+            continue
         found = loaded.predict(
             "fill_mask_ids", {"input_ids": ids, "attention_mask": np.ones_like(ids)}
         )
