@@ -7,12 +7,13 @@ import random
 import string
 
 import pytest
+import tensorflow as tf
 from tokenizers import Tokenizer
 
 from tests.real_data import english_texts, multilingual_texts
 from tests.tokenizer_graph import sentencepiece_like, trained
 from tests.tokenizer_graph.models.words import long_words
-from tests.tokenizer_graph.parity import assert_ids_equal
+from tests.tokenizer_graph.parity import assert_ids_equal, plain
 from tfmlm.tokenizer_graph import GraphTokenizer, hostile
 
 BPE = ("roberta", "modernbert_like", "llama_like")
@@ -53,6 +54,19 @@ def test_hostile_texts(family):
 @pytest.mark.parametrize("context", ["{}", "a{}b", " {}\u0301 x", "x {}"])
 def test_every_nth_codepoint(family, context):
     assert_ids_equal(*_both(family), list(hostile.every_codepoint(context, step=97)))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_saved_and_loaded(family, tmp_path):
+    graph, rust = _both(family)
+    tokenize = tf.function(
+        lambda texts: graph.tokenize(texts), input_signature=[tf.TensorSpec([None], tf.string)]
+    )
+    graph.served = tokenize  # type: ignore[attr-defined]
+    tf.saved_model.save(graph, str(tmp_path))
+    texts = [*hostile.hostile(5, 300), *multilingual_texts(200)]
+    got = tf.saved_model.load(str(tmp_path)).served(tf.constant(texts)).to_list()
+    assert got == [encoding.ids for encoding in plain(rust).encode_batch(texts)]
 
 
 @pytest.mark.parametrize("family", FAMILIES)

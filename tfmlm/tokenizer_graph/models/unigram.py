@@ -58,11 +58,11 @@ class UnigramModel(SubwordModel):
         # A run of unknown pieces is looked up as a whole; none must be found.
         known = {piece for piece, _ in spec.vocab}
         for number, (piece, _) in enumerate(spec.vocab):
-            if text and text in piece and text != piece:
-                if known.isdisjoint(piece.replace(text, "")):
-                    raise UnsupportedTokenizerError(
-                        f"model.vocab[{number}]", f"{piece!r}, made of unknown pieces ({text!r})"
-                    )
+            contains = text and text in piece and text != piece
+            if contains and known.isdisjoint(piece.replace(text, "")):
+                raise UnsupportedTokenizerError(
+                    f"model.vocab[{number}]", f"{piece!r}, made of unknown pieces ({text!r})"
+                )
 
     def _segment(self, stream: tf.Tensor, heads: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         candidates = self._finder(stream)

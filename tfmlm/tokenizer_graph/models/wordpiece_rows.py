@@ -10,7 +10,7 @@ CJK character of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -21,7 +21,7 @@ from tfmlm.errors import UnsupportedTokenizerError
 from tfmlm.tokenizer_graph.pre_tokenizers.by_class import ISOLATED, REMOVED
 from tfmlm.tokenizer_graph.registry import ADDED, GAP, ROW
 from tfmlm.tokenizer_graph.spec import AddedToken, WordPiece
-from tfmlm.tokenizer_graph.tables import LIMIT, ValueTable, constant
+from tfmlm.tokenizer_graph.tables import LIMIT, constant
 
 SPACE = 0x20
 DROPPED = 0x1FFFFF  # no code point: the encoder leaves it out
@@ -42,13 +42,18 @@ class RowSpelling:
         spec: the model.
         classes: uint8 [0x110000], class of each code point (`pre_tokenizers/by_class.py`).
         added: the added tokens.
+        around: ids before and behind a single text, which get characters of their own.
 
     Raises:
         OverflowError: the vocabulary has more characters than the alphabet.
     """
 
     def __init__(
-        self, spec: WordPiece, classes: np.ndarray, added: tuple[AddedToken, ...]
+        self,
+        spec: WordPiece,
+        classes: np.ndarray,
+        added: tuple[AddedToken, ...],
+        around: tuple[list[int], list[int]],
     ) -> None:
         self._classes = classes
         letters, ideographs = _numbers(_LETTERS), _numbers(_IDEOGRAPHS)
@@ -64,8 +69,11 @@ class RowSpelling:
                 punctuation = 0x21 <= c < 0x7F and not plain
                 self.alone[c] = c if punctuation else next(ideographs)
             self.added = [next(ideographs) for _ in added]
+            special = {number: next(ideographs) for ids in around for number in ids}
         except StopIteration:
             raise OverflowError("more characters than the alphabet has") from None
+
+        self.special = special
 
     def of(self, c: int) -> int:
         """Table entry of a code point that the pre-tokenizer sees."""
@@ -100,6 +108,18 @@ class RowSpelling:
 
     def pieces(self, spec: WordPiece, added: tuple[AddedToken, ...]) -> dict[str, int]:
         """The vocabulary as the op is to see it, without what no text can reach."""
+        found = self._reachable(spec)
+        for token, character in zip(added, self.added, strict=True):
+            found[chr(character)] = token.id
+        for number, character in self.special.items():
+            found[chr(character)] = number
+        return found
+
+    def makes(self, spec: WordPiece, number: int) -> bool:
+        """Whether the model can give an id without an added token."""
+        return number in self._reachable(spec).values()
+
+    def _reachable(self, spec: WordPiece) -> dict[str, int]:
         found = {self.unknown_piece: spec.vocab[spec.unk_token]}
         for token, number in spec.vocab.items():
             if self._is_word(token):
@@ -111,8 +131,6 @@ class RowSpelling:
                 self._is_word(rest)
             ):
                 found[CONTINUING + self._spell(rest)] = number
-        for token, character in zip(added, self.added, strict=True):
-            found[chr(character)] = token.id
         return found
 
     def _is_word(self, text: str) -> bool:
@@ -135,9 +153,15 @@ class WordPieceRows(tf.Module):
     """
 
     def __init__(
-        self, spec: WordPiece, spelling: RowSpelling, added: tuple[AddedToken, ...]
+        self,
+        spec: WordPiece,
+        spelling: RowSpelling,
+        added: tuple[AddedToken, ...],
+        around: tuple[list[int], list[int]],
     ) -> None:
         super().__init__()
+        prefix, suffix = ("".join(chr(spelling.special[n]) for n in ids) for ids in around)
+        self._prefix, self._suffix = prefix, suffix
         pieces = spelling.pieces(spec, added)
         self._unknown_letter = spelling.unknown_letter
         self._limit = spec.max_input_chars_per_word
@@ -152,10 +176,12 @@ class WordPieceRows(tf.Module):
             ) from None
         self._model = constant(np.frombuffer(model, np.uint8))
 
-    def __call__(self, entries: tf.Tensor, splits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def __call__(
+        self, entries: tf.Tensor, splits: tf.Tensor, around: bool
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Table entries int32 [n], rows int64 [batch + 1] -> ids int32 [m], int64 [batch + 1].
 
-        Every row ends with an entry that has `BREAK`.
+        Every row ends with an entry that has `BREAK`. `around` adds the special tokens.
         """
         breaks = tf.where(entries >= BREAK)
         # the distance of two breaks counts what is dropped too, so it is never too small
@@ -164,12 +190,12 @@ class WordPieceRows(tf.Module):
             tf.concat([distance, breaks[:1] + 1], 0) > self._limit + 1, name="too_long"
         )
         spelled = tf.bitwise.bitwise_and(entries, DROPPED)
-        spelled = tf.cond(
-            suspicious, lambda: self._shorten(spelled, breaks), lambda: spelled
-        )
+        spelled = tf.cond(suspicious, lambda: self._shorten(spelled, breaks), lambda: spelled)
         strings = tf.raw_ops.UnicodeEncode(
             input_values=spelled, input_splits=splits, output_encoding="UTF-8", errors="ignore"
         )
+        if around and (self._prefix or self._suffix):
+            strings = tf.strings.join([self._prefix, strings, self._suffix])
         _, pieces, id_splits, _, _ = (
             gen_fast_wordpiece_tokenizer.fast_wordpiece_tokenize_with_offsets(
                 input_values=strings, wp_model=self._model
@@ -201,12 +227,9 @@ class WordPieceRows(tf.Module):
         )
 
 
-def spelled_table(spelling: RowSpelling) -> ValueTable:
-    """The entries of a stream that is normalized already."""
-    return ValueTable(spelling.table())
-
-
-def fused_table(spelling: RowSpelling, changes: dict[int, tuple[int, ...]], slow: set[int]):
+def fused_entries(
+    spelling: RowSpelling, changes: Mapping[int, Sequence[int]], slow: Iterable[int]
+) -> np.ndarray:
     """The entries of raw text: what normalization and spelling give together.
 
     Args:
@@ -214,7 +237,7 @@ def fused_table(spelling: RowSpelling, changes: dict[int, tuple[int, ...]], slow
         slow: code points whose normalization depends on their neighbours.
 
     Returns:
-        A `ValueTable`; entries from `SLOW` upwards have no answer.
+        int32 [LIMIT]; entries from `SLOW` upwards are no answer.
     """
     entries = spelling.table()
     for c, target in changes.items():
@@ -228,4 +251,4 @@ def fused_table(spelling: RowSpelling, changes: dict[int, tuple[int, ...]], slow
             entries[c] = SLOW
     for c in slow:
         entries[c] = SLOW
-    return ValueTable(entries)
+    return entries

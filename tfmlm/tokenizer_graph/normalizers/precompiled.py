@@ -66,12 +66,11 @@ class PrecompiledNormalizer(tf.Module):
             )
         changes |= {code: tuple(map(ord, text)) for text, code in private.items()}
         self._characters = MapTable(changes)
-        self._tables = {
-            length: _table(
-                {key: private[text] for key, text in longer.items() if len(key) == length}
-            )
-            for length in sorted({len(key) for key in longer})
-        }
+        # for keys of two characters, of three, ...
+        self._tables = [
+            _table({key: private[text] for key, text in longer.items() if len(key) == length})
+            for length in range(2, max(map(len, longer), default=1) + 1)
+        ]
         bits = np.zeros(LIMIT, np.int32)
         bits[:GAP] = flags
         bits[GAP:] = _graphemes.CONTROL
@@ -100,12 +99,11 @@ class PrecompiledNormalizer(tf.Module):
         begins = tf.logical_not(inside) & short & (length > 1)
         result = tf.where(begins & (tf.bitwise.bitwise_and(bits, _IS_KEY) > 0), stream, -1)
         keys = tf.cast(stream, tf.int64)
-        for more in range(1, max(self._tables, default=1)):
+        for more, table in enumerate(self._tables, 1):
             following = tf.pad(stream[more:], [[0, more]])[: tf.size(stream)]
             keys = tf.bitwise.left_shift(keys, _CODEPOINT_BITS) + tf.cast(following, tf.int64)
-            if more + 1 in self._tables:
-                found = tf.cast(self._tables[more + 1](keys), tf.int32)
-                result = tf.where(begins & (result < 0) & (length > more), found, result)
+            found = tf.cast(table(keys), tf.int32)
+            result = tf.where(begins & (result < 0) & (length > more), found, result)
         matched = tf.gather(tf.math.segment_max(result, number), number) >= 0
         kept = tf.where(tf.logical_not(inside & matched))[:, 0]
         return tf.gather(tf.where(result >= 0, result, stream), kept)
