@@ -145,6 +145,23 @@ def test_too_large_a_request_is_refused(scheduler: BatchScheduler, counting: Cou
 
 
 @pytest.mark.parametrize(
+    "scheduler",
+    [{"max_batch_size": 100, "max_execution_batch_size": 4, "max_enqueued_batches": 2}],
+    indirect=True,
+)
+def test_a_large_request_that_does_not_fit_the_queue_leaves_nothing_behind(
+    scheduler: BatchScheduler, counting: Counting
+) -> None:
+    first = blocked(scheduler, counting)
+    with pytest.raises(StatusError, match="queue to which this task was submitted is full"):
+        submit(scheduler, counting, *["x"] * 50)
+    counting.gate.set()
+    first.result(10)
+    assert len(submit(scheduler, counting, "a", "b").result(10)[1]) == 2
+    assert sum(len(next(iter(feeds.values()))) for feeds in counting.runs) == 3
+
+
+@pytest.mark.parametrize(
     "scheduler", [{"max_batch_size": 10, "max_execution_batch_size": 4}], indirect=True
 )
 def test_a_large_request_is_split(scheduler: BatchScheduler, counting: Counting) -> None:

@@ -100,7 +100,8 @@ def test_models_config() -> None:
 def test_batching_config() -> None:
     options = read_batching_options(SERVING / "config" / "batching.config")
     assert options.pad_variable_length_inputs
-    assert options.max_batch_size <= 64  # what a client of this package sends at once
+    assert options.max_batch_size >= 64  # what a client of this package sends at once
+    assert options.max_execution_batch_size == 8
 
 
 def test_monitoring_config() -> None:

@@ -134,15 +134,15 @@ class BatchScheduler:
         rows: int,
     ) -> Future[list[np.ndarray]]:
         """Runs a large request in parts (`enable_large_batch_splitting`)."""
-        parts = [
-            self.submit(
-                servable,
-                {name: array[at : at + self._limit] for name, array in feeds.items()},
-                fetches,
-                deadline,
-            )
-            for at in range(0, rows, self._limit)
-        ]
+        parts: list[Future[list[np.ndarray]]] = []
+        try:
+            for at in range(0, rows, self._limit):
+                part = {name: array[at : at + self._limit] for name, array in feeds.items()}
+                parts.append(self.submit(servable, part, fetches, deadline))
+        except StatusError:
+            for waiting_part in parts:
+                waiting_part.cancel()
+            raise
         whole: Future[list[np.ndarray]] = Future()
         waiting = len(parts)
         lock = threading.Lock()
@@ -151,8 +151,10 @@ class BatchScheduler:
             nonlocal waiting
             with lock:
                 waiting -= 1
-                if waiting or whole.done():
+                if waiting:
                     return
+            if not whole.set_running_or_notify_cancel():
+                return
             try:
                 results = [part.result() for part in parts]
                 whole.set_result([_join(list(arrays)) for arrays in zip(*results, strict=True)])
