@@ -310,7 +310,7 @@ def test_a_changed_table_entry_is_noticed(entry):
         for number in encoding.ids[1:-1]:
             common[number] = common.get(number, 0) + 1
     token_id = sorted(common, key=common.get)[len(common) * (entry + 1) // 6]
-    model = graph._pipeline._model
+    model = graph._pipeline._rows._rows
     ids = model._ids.numpy()
     ids[ids == token_id] += 1
     model._ids = tf.constant(ids)

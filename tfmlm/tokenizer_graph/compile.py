@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfmlm.tokenizer_graph import probe, registry
+from tfmlm.tokenizer_graph import fused, probe, registry
 from tfmlm.tokenizer_graph.added_tokens import build_passes
 from tfmlm.tokenizer_graph.edit import splice
 from tfmlm.tokenizer_graph.matching import LiteralMatcher
@@ -38,9 +38,13 @@ class Spans(NamedTuple):
 
 
 class Pipeline(tf.Module):
-    """Texts to ids: added tokens, normalizer, added tokens, pre-tokenizer, model."""
+    """Texts to ids: added tokens, normalizer, added tokens, pre-tokenizer, model.
 
-    def __init__(self, context: BuildContext) -> None:
+    Args:
+        around: ids before and behind a single text.
+    """
+
+    def __init__(self, context: BuildContext, around: tuple[list[int], list[int]]) -> None:
         super().__init__()
         spec = context.spec
         self._before, self._after = build_passes(context)
@@ -53,7 +57,12 @@ class Pipeline(tf.Module):
             vanishing = probe.vanishing(component, tail)
             self._vanishing = FlagTable(vanishing) if len(vanishing) else None
         self._pre_tokenizer = _build(spec.pre_tokenizer, context)
-        self._model = registry.builder(spec.model)(spec.model, context)
+        self._rows = fused.build(
+            context, self._before, self._normalizer, self._after, self._pre_tokenizer, around
+        )
+        self._model = None
+        if self._rows is None or not self._rows.masks_are_literal:
+            self._model = registry.builder(spec.model)(spec.model, context)
         added = [token.id for token in spec.added_tokens]
         self._added_ids = constant(np.array([*added, 0], np.int32))
         masks = [k for k, t in enumerate(spec.added_tokens) if t.content == spec.config.mask_token]
@@ -65,6 +74,8 @@ class Pipeline(tf.Module):
 
     def __call__(self, texts: tf.Tensor) -> Tokens:
         """tf.string [batch] -> ids without special tokens."""
+        if self._rows is not None:
+            return self._rows(texts)
         stream = decode_rows(texts)
         if self._before is not None:
             stream = self._before(stream)
@@ -73,6 +84,10 @@ class Pipeline(tf.Module):
         if self._after is not None:
             stream = self._after(stream)
         return self._tokenize(stream)[0]
+
+    def with_special_tokens(self, texts: tf.Tensor) -> Tokens | None:
+        """As a call, with the special tokens of a single text; `None` if there is no short way."""
+        return None if self._rows is None else self._rows(texts, around=True)
 
     def _normalize(self, stream: tf.Tensor) -> tf.Tensor:
         if self._vanishing is None:
@@ -101,6 +116,10 @@ class Pipeline(tf.Module):
         A mask id that does not come from the literal mask token in the text (a normalizer can
         make one out of other characters) has the span (-1, -1).
         """
+        if self._rows is not None and self._rows.masks_are_literal:
+            tokens, span = self._rows.with_mask_spans(texts)
+            masks = tf.where(tf.equal(tokens.ids, self._rows.mask_id))[:, 0]
+            return Spans(tokens, span, tf.searchsorted(masks, tokens.splits, out_type=tf.int64))
         stream, byte_starts = decode_rows_with_offsets(texts)
         raw = stream
         places: tuple[tf.Tensor, tf.Tensor] | None = None  # code points where masks start and end

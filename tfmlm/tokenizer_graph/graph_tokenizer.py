@@ -50,8 +50,8 @@ class GraphTokenizer(tf.Module):
         super().__init__(name="graph_tokenizer")
         self.spec = spec
         context = BuildContext(spec=spec, tokenizer=spec.rust())
-        self._pipeline = Pipeline(context)
         single, pair = probe_templates(context)
+        self._pipeline = Pipeline(context, (list(single.fixed[0]), list(single.fixed[1])))
         self._single, self._pair = Assembler(single), Assembler(pair)
         self._decoder = GraphDecoder(context)
         self.prefix_ids: list[int] = list(single.fixed[0])
@@ -94,7 +94,9 @@ class GraphTokenizer(tf.Module):
             RaggedTensor int32 [batch, (tokens)]; int32 [tokens] for a scalar.
         """
         texts, scalar = _as_batch(texts)
-        tokens, _ = self._single([self._pipeline(texts)])
+        tokens = self._pipeline.with_special_tokens(texts)
+        if tokens is None:
+            tokens, _ = self._single([self._pipeline(texts)])
         return tokens.ids if scalar else _ragged(tokens)
 
     @tf.autograph.experimental.do_not_convert
@@ -137,6 +139,10 @@ class GraphTokenizer(tf.Module):
             UserError: `max_length` leaves no room for the special tokens, or `padding` is neither.
         """
         batch, scalar = _as_batch(texts)
+        if text_pair is None and max_length is None:
+            tokens = self._pipeline.with_special_tokens(batch)
+            if tokens is not None:
+                return self._padded(tokens, None, None, padding, scalar)
         inputs = [self._pipeline(batch)]
         if text_pair is not None:
             inputs.append(self._pipeline(_as_batch(text_pair)[0]))
@@ -149,27 +155,28 @@ class GraphTokenizer(tf.Module):
             room = tf.maximum(tf.cast(max_length, tf.int64) - assembler.added, 0)
             inputs = truncate(inputs, room, self.spec.config.truncation_side)
         tokens, types = assembler(inputs)
-        lengths = tokens.splits[1:] - tokens.splits[:-1]
-        width = _width(lengths, max_length, padding)
-        return self._padded(tokens, types, lengths, width, scalar)
+        return self._padded(tokens, types, max_length, padding, scalar)
 
-    def _padded(self, tokens: Tokens, types, lengths, width, scalar) -> dict[str, tf.Tensor]:
+    def _padded(self, tokens: Tokens, types, max_length, padding, scalar) -> dict[str, tf.Tensor]:
+        """Dense inputs; `types` is `None` where all tokens of a single text have one type."""
         config = self.spec.config
-        side = config.padding_side
+        splits, side = tokens.splits, config.padding_side
+        width = None
+        if padding != "longest" or side == "left":
+            width = _width(splits[1:] - splits[:-1], max_length, padding)
         filler = config.pad_token_id if config.pad_token_id is not None else 0
-        column = tf.range(width)
-        if side == "left":
-            mask = column >= (width - lengths)[:, tf.newaxis]
-        else:
-            mask = column < lengths[:, tf.newaxis]
+        ids = pad(tokens.ids, splits, width, filler, side)
         result = {
-            "input_ids": pad(tokens.ids, tokens.splits, width, filler, side),
-            "attention_mask": tf.cast(mask, tf.int32),
+            "input_ids": ids,
+            "attention_mask": pad(tf.ones_like(tokens.ids), splits, width, 0, side),
         }
         if "token_type_ids" in self.model_input_names:
-            result["token_type_ids"] = pad(
-                types, tokens.splits, width, config.pad_token_type_id, side
-            )
+            if types is None and self._single.text_type == config.pad_token_type_id:
+                result["token_type_ids"] = tf.fill(tf.shape(ids), config.pad_token_type_id)
+            else:
+                if types is None:
+                    types = tf.fill(tf.shape(tokens.ids), self._single.text_type)
+                result["token_type_ids"] = pad(types, splits, width, config.pad_token_type_id, side)
         return {name: value[0] for name, value in result.items()} if scalar else result
 
     @tf.autograph.experimental.do_not_convert

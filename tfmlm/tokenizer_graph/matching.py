@@ -6,6 +6,7 @@ uses for added tokens, and of `str::match_indices` for a single literal.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -16,6 +17,8 @@ from tfmlm.tokenizer_graph.tables import FlagTable, constant
 
 # From this many cells on, comparing every candidate with every literal costs more than a trie.
 MATRIX_CELLS = 1024
+# Up to here, comparing with each first character costs fewer ops than a table.
+MAX_COMPARED = 3
 
 
 class Matches(NamedTuple):
@@ -35,7 +38,9 @@ class LiteralMatcher(tf.Module):
 
     def __init__(self, literals: Sequence[Sequence[int]]) -> None:
         super().__init__()
-        self.first = FlagTable({literal[0] for literal in literals})
+        firsts = sorted({literal[0] for literal in literals})
+        self._firsts = firsts if len(firsts) <= MAX_COMPARED else None
+        self._table = FlagTable(firsts) if self._firsts is None else None
         self._longest = max(map(len, literals))
         self._may_overlap = _may_overlap(literals)
         if len(literals) * self._longest <= MATRIX_CELLS:
@@ -45,7 +50,9 @@ class LiteralMatcher(tf.Module):
 
     def candidates(self, stream: tf.Tensor) -> tf.Tensor:
         """bool [n]: where the first code point of some literal stands."""
-        return self.first(stream)
+        if self._firsts is None:
+            return self._table(stream)
+        return functools.reduce(tf.logical_or, [tf.equal(stream, c) for c in self._firsts])
 
     def __call__(
         self, stream: tf.Tensor, candidates: tf.Tensor, edges: tf.Tensor | None = None

@@ -18,7 +18,7 @@ def decode_rows(texts: tf.Tensor) -> tf.Tensor:
     decoded = tf.raw_ops.UnicodeDecode(
         input=tf.strings.join([texts, "\n"]), input_encoding="UTF-8", Tsplits=tf.int64
     )
-    return _mark_rows(decoded.char_values, decoded.row_splits)
+    return mark_rows(decoded.char_values, decoded.row_splits)
 
 
 def decode_rows_with_offsets(texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -26,11 +26,12 @@ def decode_rows_with_offsets(texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     decoded = tf.raw_ops.UnicodeDecodeWithOffsets(
         input=tf.strings.join([texts, "\n"]), input_encoding="UTF-8", Tsplits=tf.int64
     )
-    stream = _mark_rows(decoded.char_values, decoded.row_splits)
+    stream = mark_rows(decoded.char_values, decoded.row_splits)
     return stream, decoded.char_to_byte_starts
 
 
-def _mark_rows(values: tf.Tensor, splits: tf.Tensor) -> tf.Tensor:
+def mark_rows(values: tf.Tensor, splits: tf.Tensor) -> tf.Tensor:
+    """Makes the last element of every row (int64 [batch + 1]) a `ROW`."""
     ends = splits[1:] - 1
     return tf.tensor_scatter_nd_update(values, ends[:, tf.newaxis], tf.fill(tf.shape(ends), ROW))
 

@@ -8,6 +8,7 @@ with a mark that would stay (a few exist even under StripAccents) take the exact
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
@@ -30,6 +31,19 @@ def is_context_free(spec: specs.Component) -> bool:
     return isinstance(spec, CONTEXT_FREE)
 
 
+@dataclass(frozen=True)
+class Effect:
+    """What a run of normalizers does.
+
+    Attributes:
+        changes: what a code point becomes by itself, where it changes.
+        slow: code points that act on their neighbours.
+    """
+
+    changes: dict[int, tuple[int, ...]]
+    slow: frozenset[int]
+
+
 class ContextFree(tf.Module):
     """A run of normalizers as one table.
 
@@ -47,7 +61,9 @@ class ContextFree(tf.Module):
     ) -> None:
         super().__init__()
         whole = [*before, *([{"type": form}] if form else []), *after]
-        self._table = MapTable(probe.changes(whole))
+        changes = probe.changes(whole) if whole else {}
+        self._table = MapTable(changes)
+        self.effect = Effect(changes, frozenset())
         self._staying = None
         if form is None:
             return
@@ -63,6 +79,7 @@ class ContextFree(tf.Module):
             if any(d in staying for d in spelled):
                 holders.add(c)
         self._staying = FlagTable(holders)
+        self.effect = Effect(changes, frozenset(holders))
         self._before = MapTable(first)
         self._decompose = MapTable(parts)
         self._reorder = Reorder()

@@ -18,10 +18,10 @@ class Chain(tf.Module):
 
     def __init__(self, parts: list) -> None:
         super().__init__()
-        self._parts = parts
+        self.parts = parts
 
     def __call__(self, stream: tf.Tensor) -> tf.Tensor:
-        for part in self._parts:
+        for part in self.parts:
             stream = part(stream)
         return stream
 

@@ -26,13 +26,16 @@ class Assembler(tf.Module):
         self._types = template.text_types
         self._fixed_types = constant(np.array(sum(template.fixed_types, ()), np.int32))
         self._needs_types = len({*template.text_types, *sum(template.fixed_types, ())}) > 1
-        self._single_type = template.text_types[0]
+        self.text_type = template.text_types[0]
 
-    def __call__(self, texts: list[Tokens]) -> tuple[Tokens, tf.Tensor]:
-        """Ragged ids with special tokens, and `token_type_ids` for each (int32 [m])."""
+    def __call__(self, texts: list[Tokens]) -> tuple[Tokens, tf.Tensor | None]:
+        """Ragged ids with special tokens, and `token_type_ids` for each (int32 [m]).
+
+        The latter is `None` if all are `text_type`.
+        """
         if self.added == 0 and self._texts == 1:
             (tokens,) = texts
-            return tokens, tf.fill(tf.shape(tokens.ids), self._single_type)
+            return tokens, None
         values = tf.concat([*(tokens.ids for tokens in texts), self._fixed], 0)
         starts, ends = [], []
         base = tf.zeros([], tf.int64)
@@ -56,7 +59,7 @@ class Assembler(tf.Module):
         index = ranges.rt_dense_values
         tokens = Tokens(tf.gather(values, index), ranges.rt_nested_splits[::parts])
         if not self._needs_types:
-            return tokens, tf.fill(tf.shape(index), self._single_type)
+            return tokens, None
         kinds = [
             tf.fill(tf.shape(tokens.ids), kind)
             for tokens, kind in zip(texts, self._types, strict=True)
@@ -97,12 +100,17 @@ def truncate(texts: list[Tokens], room: tf.Tensor, side: str) -> list[Tokens]:
 
 
 def pad(
-    values: tf.Tensor, splits: tf.Tensor, width: tf.Tensor, filler: int, side: str
+    values: tf.Tensor, splits: tf.Tensor, width: tf.Tensor | None, filler: int, side: str
 ) -> tf.Tensor:
-    """Ragged values int32 [m] -> dense [batch, width], `filler` where a row has no token."""
+    """Ragged values int32 [m] -> dense [batch, width], `filler` where a row has no token.
+
+    Without `width` (right side only) it is the longest row's.
+    """
     if side == "right":
+        unknown = tf.constant(-1, tf.int64)
+        shape = [-1, -1] if width is None else tf.stack([unknown, width])
         return tf.raw_ops.RaggedTensorToTensor(
-            shape=tf.stack([tf.constant(-1, tf.int64), width]),
+            shape=tf.convert_to_tensor(shape, tf.int64),
             values=values,
             default_value=tf.constant(filler, values.dtype),
             row_partition_tensors=[splits],

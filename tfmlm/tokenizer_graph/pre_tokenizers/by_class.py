@@ -48,15 +48,16 @@ class IsolateOrRemove(tf.Module):
 
     def __init__(self, classes: np.ndarray, contiguous: bool = False) -> None:
         super().__init__()
+        self.classes = classes
         self._classes = ValueTable(classes.astype(np.int32))
-        self._contiguous = contiguous
+        self.contiguous = contiguous
         self._removes = bool((classes == REMOVED).any())
 
     def __call__(self, stream: tf.Tensor, starts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         classes = self._classes(stream)
         isolated = tf.equal(classes, ISOLATED)
         before = tf.concat([[False], isolated[:-1]], 0)[: tf.size(stream)]
-        if self._contiguous:
+        if self.contiguous:
             split = tf.not_equal(isolated, before)
         else:
             split = tf.logical_or(isolated, before)

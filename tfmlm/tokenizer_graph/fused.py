@@ -1,0 +1,162 @@
+"""The short way for WordPiece: raw text to ids with a table, an encoder and one op.
+
+Taken where words are cut by the class of each character alone (BertPreTokenizer,
+WhitespaceSplit). What the table cannot answer (added tokens, code points that become several, marks
+that stay) goes the general way for its batch, and comes back to the same op.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from tfmlm.tokenizer_graph.added_tokens import AddedTokenPass
+from tfmlm.tokenizer_graph.models.wordpiece_rows import (
+    BREAK,
+    SLOW,
+    SPACE,
+    RowSpelling,
+    WordPieceRows,
+    fused_entries,
+)
+from tfmlm.tokenizer_graph.normalizers.context_free import ContextFree
+from tfmlm.tokenizer_graph.normalizers.sequence import Chain
+from tfmlm.tokenizer_graph.pre_tokenizers.by_class import IsolateOrRemove
+from tfmlm.tokenizer_graph.registry import ADDED, ROW, BuildContext
+from tfmlm.tokenizer_graph.spec import WordPiece
+from tfmlm.tokenizer_graph.tables import ValueTable
+from tfmlm.tokenizer_graph.text import Tokens, mark_rows
+
+
+class RowPipeline(tf.Module):
+    """Texts to ids, whole rows at once. Made by `build`."""
+
+    def __init__(
+        self,
+        context: BuildContext,
+        spelling: RowSpelling,
+        before: AddedTokenPass | None,
+        normalizer: tf.Module | None,
+        after: AddedTokenPass | None,
+        around: tuple[list[int], list[int]],
+    ) -> None:
+        super().__init__()
+        spec = context.spec
+        self._before, self._normalizer, self._after = before, normalizer, after
+        table = spelling.table()
+        self._spelled = ValueTable(table)
+        self._fused = None
+        self._may_be_slow = False
+        if after is None and (normalizer is None or isinstance(normalizer, ContextFree)):
+            if isinstance(normalizer, ContextFree):
+                table = fused_entries(spelling, normalizer.effect.changes, normalizer.effect.slow)
+            self._fused = ValueTable(table)
+            self._may_be_slow = bool((table >= SLOW).any())
+        # the newline that was put behind every row is as good as a ROW if it is just a space
+        self._newline_ends = self._fused is not None and table[0x0A] == SPACE | BREAK
+        self._rows = WordPieceRows(spec.model, spelling, spec.added_tokens, around)
+        masks = [k for k, t in enumerate(spec.added_tokens) if t.content == spec.config.mask_token]
+        self.mask_barrier = ADDED + masks[0] if masks else -1
+        self.mask_id = -1 if spec.config.mask_token_id is None else spec.config.mask_token_id
+        self.masks_are_literal = not masks or (
+            before is not None
+            and not spec.added_tokens[masks[0]].normalized
+            and not spelling.makes(spec.model, self.mask_id)
+        )
+
+    def __call__(self, texts: tf.Tensor, around: bool = False) -> Tokens:
+        """tf.string [batch] -> ids, with the special tokens of a single text if `around`."""
+        decoded = tf.raw_ops.UnicodeDecode(
+            input=tf.strings.join([texts, "\n"]), input_encoding="UTF-8", Tsplits=tf.int64
+        )
+        values, splits = decoded.char_values, decoded.row_splits
+        if not self._newline_ends:
+            values = mark_rows(values, splits)
+        if self._before is not None:
+            candidates = self._before.candidates(values)
+            values, splits = tf.cond(
+                tf.reduce_any(candidates),
+                lambda: _with_splits(self._before.extract(mark_rows(values, splits)).stream),
+                lambda: (values, splits),
+            )
+        return self._finish(values, splits, around)
+
+    def with_mask_spans(self, texts: tf.Tensor) -> tuple[Tokens, tf.Tensor]:
+        """ids, and the byte span of each mask token (int64 [masks, 2]), all rows in order."""
+        decoded = tf.raw_ops.UnicodeDecodeWithOffsets(
+            input=tf.strings.join([texts, "\n"]), input_encoding="UTF-8", Tsplits=tf.int64
+        )
+        values, splits = decoded.char_values, decoded.row_splits
+        if not self._newline_ends:
+            values = mark_rows(values, splits)
+        none = tf.zeros([0], tf.int64)
+        starts = ends = none
+        if self._before is not None:
+            candidates = self._before.candidates(values)
+            values, splits, starts, ends = tf.cond(
+                tf.reduce_any(candidates),
+                lambda: self._extract_masks(mark_rows(values, splits)),
+                lambda: (values, splits, none, none),
+            )
+        byte = decoded.char_to_byte_starts
+        span = tf.stack([tf.gather(byte, starts), tf.gather(byte, ends)], 1)
+        return self._finish(values, splits, False), span
+
+    def _extract_masks(self, stream: tf.Tensor):
+        found = self._before.extract(stream)
+        masks = tf.where(tf.equal(found.stream, self.mask_barrier))[:, 0]
+        places = tf.gather(found.origin, masks), tf.gather(found.ends, masks)
+        return (*_with_splits(found.stream), *places)
+
+    def _finish(self, values: tf.Tensor, splits: tf.Tensor, around: bool) -> Tokens:
+        if self._fused is None:
+            entries, splits = self._general(values)
+        else:
+            entries = self._fused(values)
+            if self._may_be_slow:
+                entries, splits = tf.cond(
+                    tf.reduce_max(entries) >= SLOW,
+                    lambda: self._general(mark_rows(values, splits)),
+                    lambda: (entries, splits),
+                )
+        return Tokens(*self._rows(entries, splits, around))
+
+    def _general(self, stream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        if self._normalizer is not None:
+            stream = self._normalizer(stream)
+        if self._after is not None:
+            stream = self._after(stream)
+        stream, splits = _with_splits(stream)
+        return self._spelled(stream), splits
+
+
+def _with_splits(stream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """A stream with `ROW`s, and its row splits (int64 [batch + 1])."""
+    ends = tf.where(tf.equal(stream, ROW))[:, 0]
+    return stream, tf.concat([tf.zeros([1], tf.int64), ends + 1], 0)
+
+
+def build(
+    context: BuildContext,
+    before: AddedTokenPass | None,
+    normalizer: tf.Module | None,
+    after: AddedTokenPass | None,
+    pre_tokenizer: tf.Module | None,
+    around: tuple[list[int], list[int]],
+) -> RowPipeline | None:
+    """The short way, or `None` where the components do not allow it.
+
+    Args:
+        around: ids before and behind a single text.
+    """
+    model = context.spec.model
+    if not isinstance(model, WordPiece) or model.max_input_chars_per_word < 1:
+        return None
+    if not isinstance(pre_tokenizer, IsolateOrRemove) or pre_tokenizer.contiguous:
+        return None
+    if isinstance(normalizer, Chain) and len(normalizer.parts) == 1:
+        normalizer = normalizer.parts[0]
+    try:
+        spelling = RowSpelling(model, pre_tokenizer.classes, context.spec.added_tokens, around)
+    except OverflowError:
+        return None
+    return RowPipeline(context, spelling, before, normalizer, after, around)
