@@ -6,11 +6,11 @@ python examples/eli5_keras.py --model distilroberta-base --dataset eli5_category
 
 import argparse
 import math
-from pathlib import Path
 
 import local
 import tensorflow as tf
 from datasets import load_dataset
+from transformers import FillMaskPipeline
 
 import tfmlm
 
@@ -54,7 +54,6 @@ print(f"Perplexity: {math.exp(loss):.2f}")
 
 trainer.save_pretrained(args.output_dir)
 tokenizer.save_pretrained(args.output_dir)
-path = tfmlm.export_saved_model(model, tokenizer, Path(args.output_dir) / "export")
-text = f"The Milky Way is a {tokenizer.mask_token} galaxy."
-for answer in tfmlm.load(path).fill(text, top_k=3):
+pipeline = FillMaskPipeline(model=model, tokenizer=tokenizer, framework="tf")
+for answer in pipeline(f"The Milky Way is a {tokenizer.mask_token} galaxy.", top_k=3):
     print(f"{answer['score']:.4f} {answer['sequence']}")

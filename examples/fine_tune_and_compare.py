@@ -8,6 +8,7 @@ from pathlib import Path
 
 import local
 import tensorflow as tf
+from transformers import FillMaskPipeline
 
 import tfmlm
 from tfmlm.score import plot_comparison
@@ -39,8 +40,8 @@ model, tokenizer = tfmlm.load_model(name), tfmlm.load_tokenizer(name)
 
 folder = Path(args.output_dir)
 questions = [sentence.format(mask=tokenizer.mask_token) for sentence in EVERYDAY]
-before_path = tfmlm.export_saved_model(model, tokenizer, folder / "export")
-before = tfmlm.load(before_path).fill(questions, top_k=5)
+pipeline = FillMaskPipeline(model=model, tokenizer=tokenizer, framework="tf")
+before = pipeline(questions, top_k=5)
 
 held_out = len(lines) // 10
 train = tfmlm.prepare_dataset(model, tokenizer, lines[held_out:], line_by_line=True, batch_size=16)
@@ -56,8 +57,7 @@ for epoch, (loss, held) in enumerate(zip(history["loss"], history["val_loss"], s
 
 trainer.save_pretrained(folder)
 tokenizer.save_pretrained(folder)
-after_path = tfmlm.export_saved_model(model, tokenizer, folder / "export")
-after = tfmlm.load(after_path).fill(questions, top_k=5)
+after = pipeline(questions, top_k=5)  # the same model, after training
 
 for question, old, new in zip(questions, before, after, strict=True):
     print(f"\nInput:         {question}")

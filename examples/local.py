@@ -8,6 +8,7 @@ examples do the same with it.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import socket
 from pathlib import Path
@@ -22,8 +23,13 @@ _TOKENIZERS = {"bert": "wordpiece", "roberta": "bpe"}
 
 def sentences(count: int, skip: int = 0) -> list[str]:
     """Short paragraphs of Python's documentation."""
+    return _short_paragraphs()[skip : skip + count]
+
+
+@functools.cache
+def _short_paragraphs() -> list[str]:
     short = [p for p in python_documentation() if 40 < len(p) < 220]
-    return short[:: max(len(short) // 5000, 1)][skip : skip + count]
+    return short[:: max(len(short) // 5000, 1)]
 
 
 def text_file(name: str, count: int, skip: int = 0) -> str:

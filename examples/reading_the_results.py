@@ -7,6 +7,7 @@ import argparse
 from pathlib import Path
 
 import local
+from transformers import FillMaskPipeline
 
 import tfmlm
 from tfmlm.cli.main import main
@@ -42,9 +43,10 @@ for name, model in (("before", before), ("after", after)):
 
 # 3. Two models side by side.
 answers = []
-for model in (before, after):
-    target = tfmlm.export_saved_model(model, None, folder / "exports")
-    answers.append(tfmlm.load(target).fill(texts, top_k=5))
+for folder_of_model in (before, after):
+    model, tokenizer = tfmlm.load_model(folder_of_model), tfmlm.load_tokenizer(folder_of_model)
+    pipeline = FillMaskPipeline(model=model, tokenizer=tokenizer, framework="tf")
+    answers.append(pipeline(texts, top_k=5))
 plot_comparison(texts, *answers, folder / "comparison.png", labels=("before", "after"))
 
 # 4. Training curves: `tfmlm train` leaves them in the checkpoint folder.

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import atexit
 import functools
+import importlib
+import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -16,7 +19,7 @@ ROBERTA = (
     "hidden_size=48,num_hidden_layers=2,num_attention_heads=2,intermediate_size=96,"
     "max_position_embeddings=130,initializer_range=0.05"
 )
-BERT = ROBERTA.replace("130", "128")
+EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 @functools.cache
@@ -29,21 +32,55 @@ def scratch() -> Path:
 
 def paragraphs(count: int, start: int = 0) -> list[str]:
     """Short paragraphs of Python's documentation."""
+    return _short_paragraphs()[start : start + count]
+
+
+@functools.cache
+def _short_paragraphs() -> list[str]:
     short = [p for p in python_documentation() if 30 < len(p) < 200]
-    step = max(len(short) // 4000, 1)
-    return short[::step][start : start + count]
+    return short[:: max(len(short) // 4000, 1)]
 
 
 @functools.cache
 def roberta() -> Path:
     """A checkpoint folder: byte-level BPE, mask token `<mask>`."""
-    return _trained("roberta", "bpe", ROBERTA)
+    from tfmlm.config import TrainConfig
+    from tfmlm.training import run_training
+
+    folder = scratch()
+    text = folder / "text.txt"
+    text.write_text("\n".join(paragraphs(1500)) + "\n", encoding="utf-8")
+    run_training(
+        TrainConfig(
+            model_type="roberta",
+            train_tokenizer="bpe",
+            vocab_size=800,
+            config_overrides=ROBERTA,
+            train_file=(str(text),),
+            line_by_line=True,
+            max_seq_length=48,
+            per_device_train_batch_size=64,
+            learning_rate=3e-3,
+            max_steps=60,
+            save_steps=0,
+            output_dir=str(folder / "roberta"),
+            cache_dir=str(folder / "cache"),
+        )
+    )
+    return folder / "roberta"
 
 
 @functools.cache
 def bert() -> Path:
-    """A checkpoint folder: WordPiece, mask token `[MASK]`."""
-    return _trained("bert", "wordpiece", BERT)
+    """A checkpoint folder: WordPiece, mask token `[MASK]`; made as the examples make theirs."""
+    before = Path.cwd()
+    sys.path.insert(0, str(EXAMPLES))
+    os.chdir(scratch())
+    try:
+        return Path(importlib.import_module("local").small_model("bert", steps=60)).resolve()
+    finally:
+        os.chdir(before)
+        sys.path.remove(str(EXAMPLES))
 
 
 @functools.cache
@@ -52,32 +89,3 @@ def roberta_export() -> Path:
     folder = scratch() / "roberta-export"
     tfmlm.export_saved_model(str(roberta()), None, folder)
     return folder
-
-
-def _trained(model_type: str, tokenizer: str, overrides: str) -> Path:
-    from tfmlm.config import TrainConfig
-    from tfmlm.training import run_training
-
-    folder = scratch()
-    text = folder / "text.txt"
-    if not text.exists():
-        text.write_text("\n".join(paragraphs(1500)) + "\n", encoding="utf-8")
-    output = folder / model_type
-    run_training(
-        TrainConfig(
-            model_type=model_type,
-            train_tokenizer=tokenizer,
-            vocab_size=800,
-            config_overrides=overrides,
-            train_file=(str(text),),
-            line_by_line=True,
-            max_seq_length=48,
-            per_device_train_batch_size=64,
-            learning_rate=3e-3,
-            max_steps=60,
-            save_steps=0,
-            output_dir=str(output),
-            cache_dir=str(folder / "cache"),
-        )
-    )
-    return output

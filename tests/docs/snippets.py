@@ -27,6 +27,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+#: A file in folders that the tests prepared, which a page's own training replaces.
+PREPARED = ".prepared"
 SHELL = ("sh", "bash", "shell", "console")
 RUN = (*SHELL, "python", "js")
 _FENCE = re.compile(r"^(?P<indent> *)(?P<fence>```+|~~~+) *(?P<language>[\w+-]*)[^\n`]*$")
@@ -141,10 +143,18 @@ class Reader:
                 self._ports = self._ports or free_ports()
                 command += f" --port={self._ports['8500']} --rest_api_port={self._ports['8501']}"
             self._servers.append(start_server(command, self.folder))
+        elif command.startswith("tfmlm train ") and self._is_prepared(command):
+            shutil.rmtree(self.folder / _output_dir(command))
+            self._command(command)
         elif command.startswith("tfmlm ") and not _needs_a_shell(command):
             self._tfmlm(shlex.split(command)[1:], command)
         else:
             self._bash(command)
+
+    def _is_prepared(self, command: str) -> bool:
+        """Whether a run would write where the prepared material of that name still is."""
+        folder = self.folder / _output_dir(command)
+        return (folder / PREPARED).exists()
 
     def _tfmlm(self, arguments: list[str], command: str) -> None:
         from tfmlm.cli.main import main
@@ -181,6 +191,11 @@ def inside(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.chdir(before)
+
+
+def _output_dir(command: str) -> str:
+    found = re.search(r"--output_dir[ =](\S+)", command)
+    return found[1] if found else ""
 
 
 def _needs_a_shell(command: str) -> bool:

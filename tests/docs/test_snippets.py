@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.snippets import Block, Reader, blocks, free_ports, start_server
+from tests.docs.snippets import PREPARED, Block, Reader, blocks, free_ports, start_server
 from tests.small_run import bert, paragraphs, roberta, roberta_export, scratch
 
 ROOT = Path(__file__).parents[2]
@@ -51,6 +51,7 @@ def material() -> Path:
         ("bert-base-uncased", bert()),
     ):
         shutil.copytree(checkpoint, folder / name, ignore=shutil.ignore_patterns("logs"))
+        (folder / name / PREPARED).touch()
     shutil.copytree(roberta_export(), folder / "my_export")
     (folder / "examples").symlink_to(ROOT / "examples")
     return folder
