@@ -345,7 +345,10 @@ class TrainConfig(CorpusConfig, BlockConfig, MaskingConfig, DeviceConfig):
     push_to_hub: bool = setting(False, "push the results to the Hub")
     hub_model_id: str | None = setting(None, "name of the repository on the Hub: user/model")
     hub_private_repo: bool = setting(False, "make the repository private")
-    hub_timeout: float = setting(600.0, "give the Hub up when nothing has moved for so many seconds")
+    hub_revision: str = setting("main", "branch to push to; it is created if need be")
+    hub_timeout: float = setting(
+        600.0, "give the Hub up when nothing has moved for so many seconds"
+    )
 
     def check(self) -> None:
         super().check()

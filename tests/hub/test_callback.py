@@ -120,6 +120,17 @@ def test_steps_are_counted_over_the_run(push, monkeypatch, per_execution, due):
     assert at == due and callback.steps == 12
 
 
+def test_steps_of_a_run_that_is_resumed_within_an_epoch(push, monkeypatch):
+    callback = push(save_strategy="steps", save_steps=4)
+    callback.steps = 10
+    at = []
+    monkeypatch.setattr(callback, "push", lambda message: at.append(callback.steps))
+    for batch in (5, 6, 7):  # the steps of this epoch that were left
+        callback.on_train_batch_begin(batch)
+        callback.on_train_batch_end(batch)
+    assert at == [12] and callback.steps == 13
+
+
 def test_steps_go_on_where_a_resumed_run_begins(push, model, monkeypatch):
     callback = push(save_strategy="steps", save_steps=4)
     callback.steps = 3

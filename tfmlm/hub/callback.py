@@ -75,6 +75,8 @@ class PushToHub(PushToHubCallback):
         UserError: before training: token, permission, network, repository or tools are not right.
     """
 
+    _supports_tf_logs = True  # Keras need not copy the logs to the host after each step
+
     def __init__(
         self,
         output_dir: str | os.PathLike[str],
@@ -116,7 +118,7 @@ class PushToHub(PushToHubCallback):
         self._finish_on_train_end = finish_on_train_end
         self._choice: dict[str, Any] = {"logs": push_logs, "export_dir": export_dir}
         self._include = [*include, *([OPTIMIZER_STATE] if checkpoint else [])]
-        self._last_batch = -1
+        self._first_batch = 0
         self._epoch = 0
         self._submitted = 0
         self._not_copied: str | None = None
@@ -160,12 +162,12 @@ class PushToHub(PushToHubCallback):
         self.training_history = []
         self.delivered, self.undelivered = None, None
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self._last_batch = -1
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        self._first_batch = batch
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        before, self.steps = self.steps, self.steps + batch - self._last_batch
-        self._last_batch = batch
+        # Keras calls once for several steps (`steps_per_execution`): from the first to this one.
+        before, self.steps = self.steps, self.steps + batch - self._first_batch + 1
         every = self.save_steps if self.save_strategy == IntervalStrategy.STEPS else None
         if every and self.steps // every > before // every:
             self.push(f"Training in progress, step {self.steps}")
