@@ -16,8 +16,11 @@ from safetensors.numpy import load_file
 
 from tests.training import small
 from tests.training.processes import finish, start, tf_configs
-from tfmlm.config import TrainConfig
+from tfmlm.config import EvaluateConfig, TrainConfig
+from tfmlm.errors import UserError
+from tfmlm.models import load_tokenizer
 from tfmlm.training import run_training
+from tfmlm.training.evaluate import run_evaluation
 
 STEPS = 16
 FILES = (
@@ -196,3 +199,105 @@ def test_preempted_worker_stops_all_in_the_same_step(root: Path) -> None:
     for code, output in run_workers(values, 6, "TERM"):
         assert code == 0, output[-3000:]
     assert [p.name for p in (root / "two-workers-preempted" / "checkpoints").glob("step-*")]
+
+
+def train(root: Path, name: str, **more: Any) -> dict[str, Any]:
+    return run_training(TrainConfig.from_dict(settings(root, name, **more)))
+
+
+def test_early_stopping_keeps_the_best_weights(root: Path, capfd: pytest.CaptureFixture) -> None:
+    options = {"learning_rate": 0.3, "eval_steps": 2, "lr_scheduler_type": "constant"}
+    results = train(root, "early", early_stopping_patience=2, max_steps=40, **options)
+    errors = capfd.readouterr().err
+    assert "Stopped early" in errors
+    assert results["train_steps"] < 40
+    evaluated = [float(x.split()[0].rstrip(",")) for x in errors.split(": held-out loss ")[1:]]
+    assert results["eval_loss"] == pytest.approx(min(evaluated), abs=1e-4)
+    assert evaluated[-1] > min(evaluated)
+    again = EvaluateConfig(
+        model_name_or_path=str(root / "early"),
+        validation_file=(str(root / "corpus.txt"),),
+        max_seq_length=small.LENGTH,
+        cache_dir=str(root / "cache"),
+    )
+    assert run_evaluation(again)["eval_loss"] < 100  # the folder holds what was kept
+
+
+def test_streaming_resumes_exactly(root: Path, capfd: pytest.CaptureFixture) -> None:
+    options = {"streaming": True, "streaming_buffer_size": 20, "streaming_validation_texts": 20}
+    whole = train(root, "stream", **options)
+    with pytest.raises(KeyboardInterrupt):
+        config = TrainConfig.from_dict(settings(root, "stream-killed", **options))
+        run_training(config, callbacks=[SignalAt(6, signal.SIGINT)])
+    resumed = train(root, "stream-killed", **options)
+    assert difference(root / "stream", root / "stream-killed") == 0.0
+    assert resumed["eval_loss"] == whole["eval_loss"]
+    assert whole["eval_samples"] >= 1
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_mixed_precision_trains_float32_weights(root: Path, precision: str) -> None:
+    results = train(
+        root, precision, mixed_precision=precision, max_steps=6, gradient_accumulation_steps=2
+    )
+    assert np.isfinite(results["train_loss"])
+    assert {w.dtype for w in weights(root / precision).values()} == {np.dtype("float32")}
+    assert tf_keras.mixed_precision.global_policy().name == "float32"
+
+
+def test_encoder_without_a_head_starts_at_unigram_frequencies(
+    root: Path, capfd: pytest.CaptureFixture
+) -> None:
+    from safetensors.numpy import save_file
+
+    from tfmlm.hub.safetensors import save_model
+
+    folder = root / "encoder"
+    save_model(small.model(initializer_range=0.02), folder)
+    small.tokenizer().save_pretrained(folder)
+    bare = {k: v for k, v in load_file(folder / "model.safetensors").items() if "cls." not in k}
+    save_file(bare, folder / "model.safetensors", metadata={"format": "pt"})
+    more = {"model_type": None, "config_overrides": None, "tokenizer_name": None}
+    results = train(
+        root,
+        "from-encoder",
+        **more,
+        model_name_or_path=str(folder),
+        max_steps=1,
+        learning_rate=1e-9,
+        eval_on_start=True,
+    )
+    assert "no masked-LM head: its output bias starts" in capfd.readouterr().err
+    assert results["initial_eval_loss"] == pytest.approx(results["unigram_loss"], abs=0.1)
+
+
+def test_other_settings_in_the_same_folder_are_refused(root: Path, uninterrupted: Path) -> None:
+    with pytest.raises(UserError, match=r"another run \(learning_rate was 0\.001"):
+        train(root, "uninterrupted", learning_rate=2e-3)
+
+
+def test_overwriting_starts_anew_and_spares_other_files(root: Path) -> None:
+    train(root, "over", max_steps=2)
+    (root / "over" / "notes.txt").write_text("mine")
+    results = train(root, "over", max_steps=1, overwrite_output_dir=True)
+    assert results["train_steps"] == 1
+    assert (root / "over" / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("kind", ["wordpiece", "bpe", "unigram"])
+def test_trained_tokenizers_for_line_by_line_with_given_validation(root: Path, kind: str) -> None:
+    results = train(
+        root,
+        f"lines-{kind}",
+        tokenizer_name=None,
+        train_tokenizer=kind,
+        vocab_size=350,
+        line_by_line=True,
+        validation_file=[str(root / "corpus.txt")],
+        max_steps=2,
+        span_masking=True,
+    )
+    assert results["eval_samples"] == 8
+    tokenizer = load_tokenizer(root / f"lines-{kind}")
+    assert tokenizer.is_fast
+    assert len(tokenizer) <= 350

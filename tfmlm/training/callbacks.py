@@ -16,7 +16,7 @@ import tensorflow as tf
 import tf_keras
 
 from tfmlm.config import TrainConfig
-from tfmlm.training.checkpoint import save_checkpoint, trainer_arrays
+from tfmlm.training.checkpoint import numbered_weights, save_checkpoint, trainer_arrays
 from tfmlm.training.metrics import Evaluator
 from tfmlm.training.signals import StopSignals
 
@@ -326,7 +326,7 @@ def save_weights(model: Any, path: Path) -> None:
 
     from tfmlm.files import atomic_write
 
-    arrays = {f"{i}/{v.name}": np.asarray(v.numpy()) for i, v in enumerate(model.weights)}
+    arrays = {name: np.asarray(v.numpy()) for name, v in numbered_weights(model).items()}
     with atomic_write(path) as temporary:
         save_file(arrays, temporary)
 
@@ -336,5 +336,5 @@ def load_weights(model: Any, path: Path) -> None:
     from safetensors.numpy import load_file
 
     arrays = load_file(path)
-    for i, variable in enumerate(model.weights):
-        variable.assign(arrays[f"{i}/{variable.name}"])
+    for name, variable in numbered_weights(model).items():
+        variable.assign(arrays[name])

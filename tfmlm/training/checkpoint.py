@@ -20,6 +20,7 @@ import numpy as np
 
 from tfmlm.errors import UserError
 from tfmlm.files import atomic_folder
+from tfmlm.training.optimizer import path_below_model
 
 STATE_FILE = "state.safetensors"
 MANIFEST = "checkpoint.json"
@@ -156,12 +157,17 @@ def restore_trainer(trainer: Any, arrays: dict[str, np.ndarray]) -> None:
 
 
 def _variables(trainer: Any) -> dict[str, Any]:
-    variables = {f"model/{i}/{v.name}": v for i, v in enumerate(trainer.model.weights)}
+    variables = {f"model/{name}": v for name, v in numbered_weights(trainer.model).items()}
     optimizer = trainer.optimizer
     inner = getattr(optimizer, "inner_optimizer", optimizer)
-    variables |= {f"optimizer/{i}/{v.name}": v for i, v in enumerate(inner.weights)}
+    variables |= {f"optimizer/{number}": v for number, v in enumerate(inner.weights)}
     if inner is not optimizer and optimizer.dynamic:
         variables["optimizer/loss_scale"] = optimizer._loss_scale._current_loss_scale
         variables["optimizer/loss_scale_counter"] = optimizer.dynamic_counter
     variables |= {f"trainer/{name}": v for name, v in trainer.state_variables().items()}
     return variables
+
+
+def numbered_weights(model: Any) -> dict[str, Any]:
+    """A model's variables by number and path below its name, which Keras makes unique."""
+    return {f"{i}/{path_below_model(v.name)}": v for i, v in enumerate(model.weights)}

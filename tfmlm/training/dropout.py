@@ -49,7 +49,7 @@ def make_dropout_stateless(model: tf_keras.Model) -> int:
     Outside of `dropout_seed` the layers draw as before.
     """
     count = 0
-    for layer in model.submodules:
+    for layer in _layers(model):
         if isinstance(layer, tf_keras.layers.Dropout):
             if not isinstance(layer._random_generator, _StatelessGenerator):
                 layer._random_generator = _StatelessGenerator(layer._random_generator)
@@ -58,6 +58,16 @@ def make_dropout_stateless(model: tf_keras.Model) -> int:
             _replace_xdropout(layer)
             count += 1
     return count
+
+
+def _layers(model: tf_keras.Model) -> Iterator[Any]:
+    """All layers, also those that plain objects hold (Funnel's attention structure)."""
+    for module in model.submodules:
+        yield module
+        for value in list(vars(module).values()):
+            if type(value).__module__.startswith("transformers.") and not hasattr(value, "call"):
+                members = vars(value).values() if hasattr(value, "__dict__") else ()
+                yield from (m for m in members if isinstance(m, tf_keras.layers.Layer))
 
 
 def _next_seed() -> tf.Tensor:
