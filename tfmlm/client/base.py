@@ -66,7 +66,7 @@ class Client(ABC):
     def answers(self, texts: Texts, top_k: TopK = None, targets: Targets = None) -> list[Answer]:
         """Like `fill`, with the status of each text and the text with every mask filled. Never
         raises for the content of a text."""
-        return self._run(FillJob(texts, top_k, targets, "ignore", with_filled=True))
+        return self._run(FillJob(texts, top_k, targets, "ignore"))
 
     async def fill_async(
         self, texts: Texts, top_k: TopK = None, targets: Targets = None, *, errors: str = "raise"
@@ -79,7 +79,7 @@ class Client(ABC):
         self, texts: Texts, top_k: TopK = None, targets: Targets = None
     ) -> list[Answer]:
         """`answers` for asyncio."""
-        return await self._run_async(FillJob(texts, top_k, targets, "ignore", with_filled=True))
+        return await self._run_async(FillJob(texts, top_k, targets, "ignore"))
 
     def wait_until_ready(self, seconds: float = 60.0) -> None:
         """Returns once a version of the model is available.

@@ -149,7 +149,9 @@ class GrpcClient(Client):
         return self._channel
 
     def _message(self, request: Predict) -> Any:
-        message = protos.PredictRequest(output_filter=request.outputs)
+        # no output_filter: the server optimizes the graph anew for each set of outputs, which takes
+        # seconds, and warm-up has done so for the whole set; nor do different sets share batches
+        message = protos.PredictRequest()
         spec = message.model_spec
         spec.name = self._spec["name"]
         spec.signature_name = request.signature

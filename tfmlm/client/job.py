@@ -12,12 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tfmlm.client.errors import ServingError
-from tfmlm.client.results import (
-    NEEDED_OUTPUTS,
-    Answer,
-    answers_from_outputs,
-    require_masks,
-)
+from tfmlm.client.results import Answer, answers_from_outputs, require_masks
 from tfmlm.client.settings import Retries
 from tfmlm.errors import UserError
 
@@ -26,14 +21,10 @@ MAX_TOP_K = 1_000_000
 
 @dataclass(frozen=True)
 class Predict:
-    """Send these inputs, [rows, ...] as nested lists, to this signature ("" is the default).
-
-    `outputs` are the ones to ask for, where the protocol lets a client choose.
-    """
+    """Send these inputs, [rows, ...] as nested lists, to this signature ("" is the default)."""
 
     signature: str
     inputs: dict[str, list[Any]]
-    outputs: tuple[str, ...] = NEEDED_OUTPUTS
 
 
 @dataclass(frozen=True)
@@ -62,7 +53,6 @@ class FillJob:
         top_k: candidates per mask, for all texts or one number a text; None: the export's default.
         targets: words to score instead of the whole vocabulary, for all texts or one list a text.
         errors: `raise`, or `ignore` for an empty list where a text has no mask or is too long.
-        with_filled: ask for the `filled` output too.
 
     Raises:
         UserError: an argument is of the wrong kind.
@@ -74,10 +64,7 @@ class FillJob:
         top_k: int | Sequence[int] | None = None,
         targets: str | Sequence[str] | Sequence[Sequence[str]] | None = None,
         errors: str = "raise",
-        *,
-        with_filled: bool = False,
     ) -> None:
-        self.outputs = (*NEEDED_OUTPUTS, "filled") if with_filled else NEEDED_OUTPUTS
         self.single = isinstance(texts, str | bytes)
         self.texts = [texts] if isinstance(texts, str | bytes) else list(texts)
         self.errors = errors
@@ -105,7 +92,7 @@ class FillJob:
         attempt = 0
         while pending:
             rows = pending.popleft()
-            reply = yield _request(rows, self.outputs)
+            reply = yield _request(rows)
             if isinstance(reply, ServingError):
                 limit = reply.batch_limit
                 if limit is not None and limit < len(rows):
@@ -178,13 +165,13 @@ def _chunks(rows: list[_Row], size: int) -> list[list[_Row]]:
     return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
-def _request(rows: list[_Row], outputs: tuple[str, ...]) -> Predict:
+def _request(rows: list[_Row]) -> Predict:
     texts = [row.text for row in rows]
     if rows[0].targets is not None:
         width = max(len(row.targets or ()) for row in rows)
         padded = [[*(r.targets or ()), *[""] * (width - len(r.targets or ()))] for r in rows]
-        return Predict("fill_mask_targets", {"text": texts, "targets": padded}, outputs)
+        return Predict("fill_mask_targets", {"text": texts, "targets": padded})
     if rows[0].top_k is not None:
         ks = [row.top_k for row in rows]
-        return Predict("fill_mask_top_k", {"text": texts, "top_k": ks}, outputs)
-    return Predict("", {"text": texts}, outputs)
+        return Predict("fill_mask_top_k", {"text": texts, "top_k": ks})
+    return Predict("", {"text": texts})

@@ -9,7 +9,7 @@ from typing import Any
 from tfmlm.client.errors import ServingError
 from tfmlm.errors import UserError
 
-#: Outputs of an export that `fill` needs; the server leaves the others out over gRPC.
+#: Outputs of an export that `fill` needs.
 NEEDED_OUTPUTS = ("score", "token", "token_str", "sequence", "mask_count", "status")
 #: One list of fills for a text with one mask, a list per mask for a text with several.
 Fills = "list[Fill] | list[list[Fill]]"

@@ -34,9 +34,6 @@ int main(int argc, char** argv) {
   top_k.set_dtype(tensorflow::DT_INT32);
   top_k.mutable_tensor_shape()->add_dim()->set_size(1);
   top_k.add_int_val(kTopK);
-  for (const char* name : {"score", "token", "token_str", "sequence", "status"}) {
-    request.add_output_filter(name);  // what is not asked for is not computed
-  }
 
   auto stub = PredictionService::NewStub(
       grpc::CreateChannel(target, grpc::InsecureChannelCredentials()));
