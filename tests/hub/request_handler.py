@@ -106,6 +106,7 @@ class HubRequestHandler(BaseHTTPRequestHandler):
             self.rfile.read(self.body_left // 2)
             raise Cut
         elif fault.kind == "kill":
+            time.sleep(fault.seconds)
             threading.Thread(target=self.hub.stop).start()
             raise Cut
         else:

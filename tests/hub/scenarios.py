@@ -128,8 +128,12 @@ def hub_dies_before_the_last_push(world: World) -> dict[str, Any]:
     handler.emit = lambda record: log.append(record.getMessage())  # type: ignore[method-assign]
     logging.getLogger().addHandler(handler)
     raised = False
+
+    def die_at_the_push() -> None:
+        world.hub.fault(world.step(), "kill", seconds=3)
+
     try:
-        world.fit(callback, before=[on_epoch_end(1, world.hub.stop)])
+        world.fit(callback, before=[on_epoch_end(1, die_at_the_push)])
     except Exception:
         raised = True
     logging.getLogger().removeHandler(handler)

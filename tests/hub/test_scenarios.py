@@ -48,7 +48,7 @@ EXPECTED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"saved": True, "pushed": True},
     ),
     "hub_dies_before_the_last_push": (
-        {"raised": False, "said": False, "saved": False, "pushed": False},
+        {"raised": False, "said": False, "pushed": False},
         {"raised": False, "said": True, "command": True, "saved": True, "pushed": True},
     ),
     "remote_ahead": (

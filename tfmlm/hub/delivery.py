@@ -266,6 +266,9 @@ def _environment(endpoint: str) -> dict[str, str]:
         "HF_ENDPOINT": endpoint,
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
+        # Xet's uploads run outside of Python and do not tell how far they are, so that a slow one
+        # could not be told from a hanging one; the Hub takes LFS uploads for every repository.
+        "HF_HUB_DISABLE_XET": "1",
         "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
     }
 

@@ -43,6 +43,8 @@ def finish_push(callback: Any, results: dict[str, Any]) -> None:
     """
     if callback is None or results.get("stopped"):
         return
+    if callback.is_chief:
+        print(f"Pushing to {callback.url}", file=sys.stderr, flush=True)
     callback.finish(save=False)
     callback.raise_if_undelivered()
     if callback.is_chief:
