@@ -212,7 +212,7 @@ async def open_loop(
     rng = random.Random(0)
     async with client_of(server, protocol) as client:
         await client.fill_async(texts[0])
-        tasks = []
+        tasks: list[asyncio.Task[None]] = []
         started = due = time.perf_counter()
         while due < started + seconds and len(tasks) < MAX_REQUESTS:
             due += rng.expovariate(rate)

@@ -142,8 +142,8 @@ def main() -> int:
                 write(arguments.config, config)
                 if arguments.url:
                     wait_until_loaded(arguments.url, versions, arguments.wait)
-        labels = ", ".join(f"{k}={v}" for k, v in sorted(entry.version_labels.items()))
-        print(f"{entry.name}: versions {loaded(entry)}, labels {labels or 'none'}")
+        shown = ", ".join(f"{k}={v}" for k, v in sorted(entry.version_labels.items()))
+        print(f"{entry.name}: versions {loaded(entry)}, labels {shown or 'none'}")
         return 0
     except Refused as error:
         print(f"release.py: error: {error}", file=sys.stderr)

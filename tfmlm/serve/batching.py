@@ -161,8 +161,8 @@ class BatchScheduler:
             except BaseException as error:
                 whole.set_exception(error)
 
-        for part in parts:
-            part.add_done_callback(finish)
+        for one in parts:
+            one.add_done_callback(finish)
         return whole
 
     def _work(self) -> None:
