@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlm.errors import UnsupportedTokenizerError
+from tfmlm.tokenizer_graph.control import branch
 from tfmlm.tokenizer_graph.edit import alternate
 from tfmlm.tokenizer_graph.matching import LiteralMatcher
 from tfmlm.tokenizer_graph.regex import rust_class
@@ -46,6 +47,7 @@ class AddedTokenPass(tf.Module):
     def __init__(self, tokens: Sequence[tuple[int, AddedToken, Sequence[int]]]) -> None:
         super().__init__()
         self._matcher = LiteralMatcher([pattern for _, _, pattern in tokens])
+        self.first_characters = sorted({pattern[0] for _, _, pattern in tokens})
         self._values = constant(np.array([ADDED + k for k, _, _ in tokens], np.int32))
         flags = [token for _, token, _ in tokens]
         self._single_word = _flag_vector([token.single_word for token in flags])
@@ -63,7 +65,7 @@ class AddedTokenPass(tf.Module):
     def __call__(self, stream: tf.Tensor) -> tf.Tensor:
         """int32 [n] -> int32 [m]; costs five small ops if no token can be there."""
         candidates = self._matcher.candidates(stream)
-        return tf.cond(
+        return branch(
             tf.reduce_any(candidates),
             lambda: self.extract(stream, candidates).stream,
             lambda: stream,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from tfmlm.tokenizer_graph.control import branch
 from tfmlm.tokenizer_graph.registry import GAP
 from tfmlm.tokenizer_graph.tables import constant
 
@@ -44,7 +45,7 @@ class ByteAlphabet(tf.Module):
         if flags is None:
             flags = tf.fill(tf.shape(stream), False)
         is_wide = tf.logical_and(stream >= 0x80, stream < GAP)
-        return tf.cond(
+        return branch(
             tf.reduce_any(is_wide),
             lambda: self._expand(stream, flags),
             lambda: (self._narrow(stream), flags),

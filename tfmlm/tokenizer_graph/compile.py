@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfmlm.tokenizer_graph import fused, probe, registry
 from tfmlm.tokenizer_graph.added_tokens import build_passes
+from tfmlm.tokenizer_graph.control import branch
 from tfmlm.tokenizer_graph.edit import splice
 from tfmlm.tokenizer_graph.matching import LiteralMatcher
 from tfmlm.tokenizer_graph.registry import ADDED, GAP, ROW, BuildContext
@@ -95,7 +96,7 @@ class Pipeline(tf.Module):
         first = tf.concat([[True], tf.equal(stream[:-1], ROW)], 0)[: tf.size(stream)]
         lost = tf.logical_and(self._vanishing(stream), first)
         normalized = self._normalizer(stream)
-        return tf.cond(
+        return branch(
             tf.reduce_any(lost),
             lambda: _mark_lost_fronts(normalized, tf.boolean_mask(lost, first)),
             lambda: normalized,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfmlm.tokenizer_graph.added_tokens import AddedTokenPass
+from tfmlm.tokenizer_graph.control import branch
 from tfmlm.tokenizer_graph.models.wordpiece_rows import (
     BREAK,
     SLOW,
@@ -44,13 +45,17 @@ class RowPipeline(tf.Module):
         self._before, self._normalizer, self._after = before, normalizer, after
         table = spelling.table()
         self._spelled = ValueTable(table)
-        self._fused = None
-        self._may_be_slow = False
+        self._fused = self._fused_found = None
         if after is None and (normalizer is None or isinstance(normalizer, ContextFree)):
             if isinstance(normalizer, ContextFree):
                 table = fused_entries(spelling, normalizer.effect.changes, normalizer.effect.slow)
-            self._fused = ValueTable(table)
+            # once added tokens are out, their first characters are like any others
+            self._fused_found = ValueTable(table)
             self._may_be_slow = bool((table >= SLOW).any())
+            if before is not None:
+                table = table.copy()
+                table[before.first_characters] = SLOW
+            self._fused = ValueTable(table)
         # the newline that was put behind every row is as good as a ROW if it is just a space
         self._newline_ends = self._fused is not None and table[0x0A] == SPACE | BREAK
         self._rows = WordPieceRows(spec.model, spelling, spec.added_tokens, around)
@@ -71,14 +76,18 @@ class RowPipeline(tf.Module):
         values, splits = decoded.char_values, decoded.row_splits
         if not self._newline_ends:
             values = mark_rows(values, splits)
-        if self._before is not None:
-            candidates = self._before.candidates(values)
-            values, splits = tf.cond(
-                tf.reduce_any(candidates),
-                lambda: _with_splits(self._before.extract(mark_rows(values, splits)).stream),
-                lambda: (values, splits),
-            )
-        return self._finish(values, splits, around)
+
+        def slowly() -> tuple[tf.Tensor, tf.Tensor]:
+            stream = mark_rows(values, splits)
+            if self._before is not None:
+                stream = self._before(stream)
+            return self._normalized(stream, around)
+
+        if self._fused is None:
+            return Tokens(*slowly())
+        entries = self._fused(values)
+        hard = tf.logical_or(tf.reduce_max(entries) >= SLOW, self._rows.may_be_too_long(entries))
+        return Tokens(*branch(hard, slowly, lambda: self._rows.quickly(entries, splits, around)))
 
     def with_mask_spans(self, texts: tf.Tensor) -> tuple[Tokens, tf.Tensor]:
         """ids, and the byte span of each mask token (int64 [masks, 2]), all rows in order."""
@@ -89,50 +98,59 @@ class RowPipeline(tf.Module):
         if not self._newline_ends:
             values = mark_rows(values, splits)
         none = tf.zeros([0], tf.int64)
-        starts = ends = none
-        if self._before is not None:
-            candidates = self._before.candidates(values)
-            values, splits, starts, ends = tf.cond(
-                tf.reduce_any(candidates),
-                lambda: self._extract_masks(mark_rows(values, splits)),
-                lambda: (values, splits, none, none),
-            )
-        byte = decoded.char_to_byte_starts
-        span = tf.stack([tf.gather(byte, starts), tf.gather(byte, ends)], 1)
-        return self._finish(values, splits, False), span
 
-    def _extract_masks(self, stream: tf.Tensor):
-        found = self._before.extract(stream)
-        masks = tf.where(tf.equal(found.stream, self.mask_barrier))[:, 0]
-        places = tf.gather(found.origin, masks), tf.gather(found.ends, masks)
-        return (*_with_splits(found.stream), *places)
+        def slowly():
+            stream, starts, ends = mark_rows(values, splits), none, none
+            if self._before is not None:
+                stream, starts, ends = self._extract_masks(stream)
+            return (*self._normalized(stream, False), starts, ends)
 
-    def _finish(self, values: tf.Tensor, splits: tf.Tensor, around: bool) -> Tokens:
+        def quickly():
+            return (*self._rows.quickly(entries, splits, False), none, none)
+
         if self._fused is None:
-            entries, splits = self._general(values)
+            ids, id_splits, starts, ends = slowly()
         else:
             entries = self._fused(values)
+            hard = tf.reduce_max(entries) >= SLOW
+            hard = tf.logical_or(hard, self._rows.may_be_too_long(entries))
+            ids, id_splits, starts, ends = branch(hard, slowly, quickly)
+        byte = decoded.char_to_byte_starts
+        span = tf.stack([tf.gather(byte, starts), tf.gather(byte, ends)], 1)
+        return Tokens(ids, id_splits), span
+
+    def _extract_masks(self, stream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        found = self._before.extract(stream)
+        masks = tf.where(tf.equal(found.stream, self.mask_barrier))[:, 0]
+        return found.stream, tf.gather(found.origin, masks), tf.gather(found.ends, masks)
+
+    def _normalized(self, stream: tf.Tensor, around: bool) -> tuple[tf.Tensor, tf.Tensor]:
+        """Ids of a stream whose added tokens are found."""
+        if self._fused_found is None:
+            entries, splits = self._general(stream)
+        else:
+            entries = self._fused_found(stream)
+            splits = _row_splits(stream)
             if self._may_be_slow:
-                entries, splits = tf.cond(
+                entries, splits = branch(
                     tf.reduce_max(entries) >= SLOW,
-                    lambda: self._general(mark_rows(values, splits)),
+                    lambda: self._general(stream),
                     lambda: (entries, splits),
                 )
-        return Tokens(*self._rows(entries, splits, around))
+        return self._rows(entries, splits, around)
 
     def _general(self, stream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         if self._normalizer is not None:
             stream = self._normalizer(stream)
         if self._after is not None:
             stream = self._after(stream)
-        stream, splits = _with_splits(stream)
-        return self._spelled(stream), splits
+        return self._spelled(stream), _row_splits(stream)
 
 
-def _with_splits(stream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """A stream with `ROW`s, and its row splits (int64 [batch + 1])."""
+def _row_splits(stream: tf.Tensor) -> tf.Tensor:
+    """Row splits (int64 [batch + 1]) of a stream with `ROW`s."""
     ends = tf.where(tf.equal(stream, ROW))[:, 0]
-    return stream, tf.concat([tf.zeros([1], tf.int64), ends + 1], 0)
+    return tf.concat([tf.zeros([1], tf.int64), ends + 1], 0)
 
 
 def build(

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfmlm.tokenizer_graph.control import branch
 from tfmlm.tokenizer_graph.registry import ADDED, GAP
 
 PAGE_BITS = 8
@@ -123,7 +124,7 @@ class MapTable(tf.Module):
         if self._only_single:
             return first
         lengths = tf.bitwise.bitwise_and(entries, MAX_LENGTH)
-        return tf.cond(
+        return branch(
             tf.reduce_any(tf.not_equal(lengths, 1)),
             lambda: self._expand(first, lengths),
             lambda: first,

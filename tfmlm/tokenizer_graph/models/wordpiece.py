@@ -13,6 +13,7 @@ from tensorflow_text.core.pybinds import pywrap_fast_wordpiece_tokenizer_model_b
 from tensorflow_text.python.ops.fast_wordpiece_tokenizer import gen_fast_wordpiece_tokenizer
 
 from tfmlm.errors import UnsupportedTokenizerError
+from tfmlm.tokenizer_graph.control import branch
 from tfmlm.tokenizer_graph.registry import BuildContext
 from tfmlm.tokenizer_graph.spec import WordPiece
 from tfmlm.tokenizer_graph.tables import ValueTable, constant
@@ -57,7 +58,7 @@ class WordPieceModel(tf.Module):
         spelled = self._spelling(codepoints)
         lengths = splits[1:] - splits[:-1]
         too_long = lengths > self._max_characters
-        spelled, splits = tf.cond(
+        spelled, splits = branch(
             tf.reduce_any(too_long),
             lambda: _shorten(spelled, splits, lengths, too_long),
             lambda: (spelled, splits),

@@ -18,6 +18,7 @@ from tensorflow_text.core.pybinds import pywrap_fast_wordpiece_tokenizer_model_b
 from tensorflow_text.python.ops.fast_wordpiece_tokenizer import gen_fast_wordpiece_tokenizer
 
 from tfmlm.errors import UnsupportedTokenizerError
+from tfmlm.tokenizer_graph.control import branch
 from tfmlm.tokenizer_graph.pre_tokenizers.by_class import ISOLATED, REMOVED
 from tfmlm.tokenizer_graph.registry import ADDED, GAP, ROW
 from tfmlm.tokenizer_graph.spec import AddedToken, WordPiece
@@ -183,14 +184,27 @@ class WordPieceRows(tf.Module):
 
         Every row ends with an entry that has `BREAK`. `around` adds the special tokens.
         """
-        breaks = tf.where(entries >= BREAK)
-        # the distance of two breaks counts what is dropped too, so it is never too small
-        distance = breaks[1:] - breaks[:-1]
-        suspicious = tf.reduce_any(
-            tf.concat([distance, breaks[:1] + 1], 0) > self._limit + 1, name="too_long"
+        entries = branch(
+            self.may_be_too_long(entries),
+            lambda: self._shorten(entries),
+            lambda: entries,
         )
+        return self.quickly(entries, splits, around)
+
+    def may_be_too_long(self, entries: tf.Tensor) -> tf.Tensor:
+        """bool []: false if no word is over the limit.
+
+        The distance of two breaks counts what is dropped too, so it is never too small.
+        """
+        breaks = tf.where(entries >= BREAK)
+        distance = breaks - tf.concat([[[-1]], breaks[:-1]], 0)[: tf.shape(breaks)[0]]
+        return tf.reduce_any(distance > self._limit + 1)
+
+    def quickly(
+        self, entries: tf.Tensor, splits: tf.Tensor, around: bool
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """As a call, where no word is over the limit."""
         spelled = tf.bitwise.bitwise_and(entries, DROPPED)
-        spelled = tf.cond(suspicious, lambda: self._shorten(spelled, breaks), lambda: spelled)
         strings = tf.raw_ops.UnicodeEncode(
             input_values=spelled, input_splits=splits, output_encoding="UTF-8", errors="ignore"
         )
@@ -203,10 +217,10 @@ class WordPieceRows(tf.Module):
         )
         return tf.gather(self._ids, pieces), id_splits
 
-    def _shorten(self, spelled: tf.Tensor, breaks: tf.Tensor) -> tf.Tensor:
+    def _shorten(self, entries: tf.Tensor) -> tf.Tensor:
         """Makes every word over the limit of characters one unknown letter."""
-        ends = breaks[:, 0]
-        kept = tf.cumsum(tf.cast(tf.not_equal(spelled, DROPPED), tf.int64))
+        ends = tf.where(entries >= BREAK)[:, 0]
+        kept = tf.cumsum(tf.cast(tf.not_equal(entries, DROPPED), tf.int64))
         total = tf.gather(kept, ends)
         before = tf.concat([[0], total[:-1]], 0)
         # characters of the word that ends at each break (the break itself is one of `total`)
@@ -218,12 +232,12 @@ class WordPieceRows(tf.Module):
             deltas=tf.ones_like(tf.boolean_mask(ends, too_long)),
         )
         inside = ranges.rt_dense_values[:, tf.newaxis]
-        spelled = tf.tensor_scatter_nd_update(
-            spelled, inside, tf.fill(tf.shape(inside)[:1], DROPPED)
+        entries = tf.tensor_scatter_nd_update(
+            entries, inside, tf.fill(tf.shape(inside)[:1], DROPPED)
         )
         firsts = tf.boolean_mask(starts, too_long)[:, tf.newaxis]
         return tf.tensor_scatter_nd_update(
-            spelled, firsts, tf.fill(tf.shape(firsts)[:1], self._unknown_letter)
+            entries, firsts, tf.fill(tf.shape(firsts)[:1], self._unknown_letter)
         )
 
 

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from tfmlm.tokenizer_graph import probe
 from tfmlm.tokenizer_graph import spec as specs
+from tfmlm.tokenizer_graph.control import branch
 from tfmlm.tokenizer_graph.normalizers.unicode_data import decomposition, unicode_data
 from tfmlm.tokenizer_graph.normalizers.unicode_forms import Reorder
 from tfmlm.tokenizer_graph.tables import FlagTable, MapTable
@@ -88,7 +89,7 @@ class ContextFree(tf.Module):
     def __call__(self, stream: tf.Tensor) -> tf.Tensor:
         if self._staying is None:
             return self._table(stream)
-        return tf.cond(
+        return branch(
             tf.reduce_any(self._staying(stream)),
             lambda: self._after(self._reorder(self._decompose(self._before(stream)))),
             lambda: self._table(stream),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfmlm.tokenizer_graph import patterns
+from tfmlm.tokenizer_graph.control import branch
 from tfmlm.tokenizer_graph.edit import splice
 from tfmlm.tokenizer_graph.matching import LiteralMatcher
 from tfmlm.tokenizer_graph.normalizers.context_free import ContextFree, is_context_free
@@ -32,7 +33,7 @@ class Replace(tf.Module):
             starts, ends = self._regex(stream, tf.fill(tf.shape(stream), False))
             return self._put(stream, starts, ends)
         candidates = self._literal.candidates(stream)
-        return tf.cond(
+        return branch(
             tf.reduce_any(candidates),
             lambda: self._put(stream, *self._literal(stream, candidates)[:2]),
             lambda: stream,

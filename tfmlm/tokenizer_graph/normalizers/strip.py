@@ -5,6 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfmlm.tokenizer_graph import probe
+from tfmlm.tokenizer_graph.control import branch
 from tfmlm.tokenizer_graph.registry import GAP, ROW, BuildContext
 from tfmlm.tokenizer_graph.spec import StripNormalizer
 from tfmlm.tokenizer_graph.tables import FlagTable
@@ -22,7 +23,7 @@ class Strip(tf.Module):
         if not (self._left or self._right):
             return stream
         space = self._space(stream)
-        return tf.cond(tf.reduce_any(space), lambda: self._strip(stream, space), lambda: stream)
+        return branch(tf.reduce_any(space), lambda: self._strip(stream, space), lambda: stream)
 
     def _strip(self, stream: tf.Tensor, space: tf.Tensor) -> tf.Tensor:
         solid = tf.logical_not(space)

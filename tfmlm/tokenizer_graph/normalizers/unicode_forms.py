@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlm.tokenizer_graph import probe
+from tfmlm.tokenizer_graph.control import branch
 from tfmlm.tokenizer_graph.normalizers.unicode_data import decomposition, unicode_data
 from tfmlm.tokenizer_graph.regex import following_true
 from tfmlm.tokenizer_graph.tables import FlagTable, MapTable, ValueTable, constant
@@ -31,7 +32,7 @@ class Reorder(tf.Module):
         ranks = self.rank(stream)
         later = tf.concat([ranks[1:], [0]], 0)[: tf.size(ranks)]
         wrong = tf.logical_and(later > 0, ranks > later)
-        return tf.cond(tf.reduce_any(wrong), lambda: self._sort(stream, ranks), lambda: stream)
+        return branch(tf.reduce_any(wrong), lambda: self._sort(stream, ranks), lambda: stream)
 
     def _sort(self, stream: tf.Tensor, ranks: tf.Tensor) -> tf.Tensor:
         is_mark = ranks > 0
@@ -151,7 +152,7 @@ class UnicodeForm(tf.Module):
     def __call__(self, stream: tf.Tensor) -> tf.Tensor:
         if not self._composes:
             return self._full(stream)
-        return tf.cond(
+        return branch(
             tf.reduce_any(self._active(stream)),
             lambda: self._full(stream),
             lambda: self._alone(stream),

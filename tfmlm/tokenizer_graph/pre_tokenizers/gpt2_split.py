@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from tfmlm.tokenizer_graph.control import branch
 from tfmlm.tokenizer_graph.regex import boundaries, rust_class
 from tfmlm.tokenizer_graph.tables import ValueTable
 
@@ -50,7 +51,7 @@ class Gpt2Split(tf.Module):
         solid_start = tf.logical_and(tf.not_equal(classes, before), tf.logical_not(taken))
         split = tf.logical_or(edge, tf.where(is_white, white_start, solid_start))
         is_quote = tf.equal(stream, ord("'"))
-        split = tf.cond(
+        split = branch(
             tf.reduce_any(is_quote),
             lambda: self._contractions(stream, edge, classes, split, is_quote),
             lambda: split,
