@@ -72,7 +72,7 @@ def save_checkpoint(
 
 def latest_checkpoint(root: Path) -> tuple[Checkpoint | None, list[str]]:
     """The newest whole checkpoint, and a line for each broken one that was passed over."""
-    notes = []
+    notes: list[str] = []
     for _, folder in _step_folders(root):
         checkpoint, problem = _read(folder)
         if checkpoint is not None:

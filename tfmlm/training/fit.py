@@ -325,6 +325,8 @@ class _Run:
 
     def _trainer(self, model: Any, total: int) -> tuple[MaskedLMTrainer, WarmupSchedule]:
         config = self.config
+        if config.jit_compile:
+            model_setup.require_xla(model, self.strategy.num_replicas_in_sync)
         warmup = config.warmup_steps or math.ceil(config.warmup_ratio * total)
         with self.strategy.scope():
             trainer = MaskedLMTrainer(
@@ -350,7 +352,7 @@ class _Run:
             if config.mixed_precision == "fp16":
                 optimizer = tf_keras.mixed_precision.LossScaleOptimizer(optimizer)
             trainer.compile(optimizer)
-            inner = getattr(optimizer, "inner_optimizer", optimizer)
+            inner: Any = getattr(optimizer, "inner_optimizer", optimizer)
             inner._create_all_weights(model.trainable_variables)
         return trainer, schedule
 

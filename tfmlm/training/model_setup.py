@@ -12,6 +12,7 @@ from tfmlm.errors import UserError
 
 DEFAULT_MAX_LENGTH = 512
 _UNLIMITED_POSITIONS = ("funnel",)
+_NOT_FOR_XLA = ("longformer",)
 
 
 def new_config(model_type: str, overrides: str | None, tokenizer: Any) -> Any:
@@ -152,7 +153,7 @@ def _example(model: Any) -> dict[str, Any]:
 
 def fit_vocabulary(model: Any, tokenizer: Any, say: Callable[[str], None]) -> None:
     """Gives the model rows for tokens that its tokenizer has and it has not."""
-    size = getattr(model.config, "vocab_size", None) or getattr(model.config, "n_words", 0)
+    size = int(getattr(model.config, "vocab_size", 0) or getattr(model.config, "n_words", 0))
     if len(tokenizer) > size:
         say(f"The embeddings grow from {size:,} to {len(tokenizer):,} rows, as the tokenizer has")
         try:
@@ -162,6 +163,20 @@ def fit_vocabulary(model: Any, tokenizer: Any, say: Callable[[str], None]) -> No
                 f"the tokenizer has {len(tokenizer)} tokens, the model {size}, and its embeddings "
                 f"cannot be resized ({type(error).__name__}); use the model's own tokenizer"
             ) from error
+
+
+def require_xla(model: Any, replicas: int) -> None:
+    """Raises `UserError` where forward and backward pass cannot be compiled with XLA."""
+    if replicas > 1:
+        raise UserError(
+            f"jit_compile does not work with {replicas} devices: XLA cannot compile a step that "
+            "reads weights mirrored over devices; leave it out, or use strategy one_device"
+        )
+    if model.config.model_type in _NOT_FOR_XLA:
+        raise UserError(
+            f"jit_compile does not work with {model.config.model_type}: its attention has shapes "
+            "that XLA cannot know; leave it out"
+        )
 
 
 def output_bias(model: Any) -> Any:

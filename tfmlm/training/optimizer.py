@@ -188,7 +188,7 @@ def create_optimizer(
             f"{num_train_steps}"
         )
     rate = WarmupSchedule(learning_rate, num_train_steps, num_warmup_steps, schedule, end, power)
-    clipping = {"global_clipnorm": max_grad_norm} if max_grad_norm else {}
+    clipping: dict[str, Any] = {"global_clipnorm": max_grad_norm} if max_grad_norm else {}
     optimizer = MaskedLMAdamWeightDecay(
         rate,
         beta_1=beta_1,

@@ -257,7 +257,8 @@ class MaskedLMTrainer(tf_keras.Model):
         values = [tf.cast(sums[0], tf.float32), tf.cast(sums[3], tf.float32)]
         if self.distribute_strategy.num_replicas_in_sync > 1:
             values = self._summed(values)
-        self._validation.add(*values, tf.constant(0.0), tf.constant(0.0))
+        loss, count = values
+        self._validation.add(loss, count, tf.constant(0.0), tf.constant(0.0))
         return {"loss": self._validation.mean()}
 
 
