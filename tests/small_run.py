@@ -84,6 +84,14 @@ def bert() -> Path:
 
 
 @functools.cache
+def bert_export() -> Path:
+    """The export folder of `bert`, with the version 1."""
+    folder = scratch() / "bert-export"
+    tfmlm.export_saved_model(str(bert()), None, folder)
+    return folder
+
+
+@functools.cache
 def roberta_export() -> Path:
     """The export folder of `roberta`, with the version 1."""
     folder = scratch() / "roberta-export"

@@ -37,6 +37,8 @@ _MARK = re.compile(r"<!-- not run: (?P<reason>.*?) -->")
 _FOREIGN = re.compile(
     r"(?:^|[;&|]\s*)(?:sudo |)(?:docker|kubectl|pip|pip3|apt|apt-get|git|conda|uv|npm|helm)\b"
 )
+#: What a block without a language begins with if it is for a shell all the same.
+_COMMAND = re.compile(r"(?:\$ )?(?:tfmlm|curl|python3?|pip3?|docker|tensorboard) ")
 _SHELL_ONLY = re.compile(r"[$`|<>&;*?(){}~]|^\w+=")
 
 
@@ -75,8 +77,10 @@ def blocks(page: Path) -> list[Block]:
             )
             number += 1
         number += 1
-        if fence["language"] in RUN:
-            found.append(Block(page, start + 1, fence["language"], "\n".join(body) + "\n", mark))
+        text = "\n".join(body) + "\n"
+        language = fence["language"] or ("sh" if _COMMAND.match(text) else "")
+        if language in RUN:
+            found.append(Block(page, start + 1, language, text, mark))
         mark = None
     return found
 

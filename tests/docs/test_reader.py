@@ -29,6 +29,14 @@ value = 1
 ```json
 {}
 ```
+
+```
+tfmlm --help
+```
+
+```
+What it prints.
+```
 <!-- not run: needs nothing -->
 Between.
 ```bash
@@ -50,8 +58,8 @@ def test_blocks_and_marks(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(PAGE, encoding="utf-8")
     found = blocks(page)
-    assert [b.language for b in found] == ["sh", "python", "sh", "bash"]
-    assert [b.not_run for b in found] == ["needs a moon", None, None, None]
+    assert [b.language for b in found] == ["sh", "python", "sh", "sh", "bash"]
+    assert [b.not_run for b in found] == ["needs a moon", None, None, None, None]
     assert commands(found[2].text) == ["tfmlm --version", "tfmlm --version"]
 
 

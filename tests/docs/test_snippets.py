@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.snippets import PREPARED, Block, Reader, blocks, free_ports, start_server
-from tests.small_run import bert, paragraphs, roberta, roberta_export, scratch
+from tests.small_run import bert, bert_export, paragraphs, roberta, roberta_export, scratch
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -32,9 +32,9 @@ def name_of(page: Path) -> str:
 
 
 @functools.cache
-def material() -> Path:
-    """The files and folders that the pages name."""
-    folder = scratch() / "reader"
+def material(kind: str) -> Path:
+    """The files and folders that the pages name; `my_model` and `my_export` are of a kind."""
+    folder = scratch() / f"reader-{kind}"
     folder.mkdir()
     lines = paragraphs(60, start=1500)
     (folder / "my.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -45,25 +45,27 @@ def material() -> Path:
         for start in range(0, 60, 3):
             answers = {"a_id": ["a", "b", "c"], "text": lines[start : start + 3]}
             file.write(json.dumps({"title": f"Question {start}", "answers": answers}) + "\n")
-    for name, checkpoint in (
-        ("my_model", roberta()),
-        ("distilroberta-base", roberta()),
-        ("bert-base-uncased", bert()),
-    ):
+    checkpoints = {
+        "my_model": bert() if kind == "bert" else roberta(),
+        "distilroberta-base": roberta(),
+        "bert-base-uncased": bert(),
+    }
+    for name, checkpoint in checkpoints.items():
         shutil.copytree(checkpoint, folder / name, ignore=shutil.ignore_patterns("logs"))
         (folder / name / PREPARED).touch()
-    shutil.copytree(roberta_export(), folder / "my_export")
+    export = bert_export() if kind == "bert" else roberta_export()
+    shutil.copytree(export, folder / "my_export")
     (folder / "examples").symlink_to(ROOT / "examples")
     return folder
 
 
 @functools.cache
-def shared_server() -> dict[str, int]:
+def shared_server(kind: str) -> dict[str, int]:
     """A server of `my_export` under the name mlm, for pages that call one without starting it."""
     ports = free_ports()
     flags = f"--port={ports['8500']} --rest_api_port={ports['8501']}"
     server = start_server(
-        f'tfmlm serve --model_name mlm --model_base_path "$PWD/my_export" {flags}', material()
+        f'tfmlm serve --model_name mlm --model_base_path "$PWD/my_export" {flags}', material(kind)
     )
     _servers.append(server)
     return ports
@@ -87,10 +89,12 @@ def test_a_page_runs_from_top_to_bottom(
     to_run = [block for block in blocks(page) if block.not_run is None]
     if not to_run:
         return
+    # Texts with [MASK] are for a BERT, others for a RoBERTa.
+    kind = "bert" if any("[MASK]" in block.text for block in to_run) else "roberta"
     folder = tmp_path / "reader"
-    shutil.copytree(material(), folder, symlinks=True)
+    shutil.copytree(material(kind), folder, symlinks=True)
     monkeypatch.setenv("XDG_CACHE_HOME", str(scratch() / "reader-cache"))
-    reader = Reader(folder, shared_server)
+    reader = Reader(folder, lambda: shared_server(kind))
     try:
         for block in to_run:
             try:
