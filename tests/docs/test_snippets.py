@@ -38,6 +38,8 @@ def material(kind: str) -> Path:
     folder.mkdir()
     lines = paragraphs(60, start=1500)
     (folder / "my.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (folder / "corpus.txt").write_text("\n".join(lines[:50]) + "\n", encoding="utf-8")
+    (folder / "held_out.txt").write_text("\n".join(lines[50:]) + "\n", encoding="utf-8")
     (folder / "my_sentences.txt").write_text("\n".join(lines[:3]) + "\n", encoding="utf-8")
     masked = [line.replace(" the ", " <mask> ", 1) for line in lines if " the " in line]
     (folder / "my_masked.txt").write_text("\n".join(masked[:4]) + "\n", encoding="utf-8")
