@@ -30,16 +30,17 @@ MASK = (1 << FIELD_BITS) - 1
 
 
 class Candidates(NamedTuple):
-    """Pieces in a text, ordered by their end, then the longest first.
+    """Pieces in a text, in no order.
+
+    A position is an index into the stream; a piece goes from the position before its first
+    character, its source, to that of its last one. A `GAP` has a piece from itself to itself.
 
     Attributes:
-        piece: int32 [candidates], the piece's number.
-        length: int64 [candidates], in characters.
-        end: int64 [candidates], the index of the last character.
+        packed: int64 [candidates], `source << FIELD_BITS | number`.
+        end: int64 [candidates].
     """
 
-    piece: tf.Tensor
-    length: tf.Tensor
+    packed: tf.Tensor
     end: tf.Tensor
 
 
@@ -86,12 +87,13 @@ class PieceFinder(tf.Module):
         self._grams, self._steps = _table(first), _table(later)
         self._unknown, self._gap = unknown, gap
         self._longest = max(map(len, pieces))
-        # a column for each length, longest first; the last is for length 0
-        self._width_bits = int(self._longest).bit_length()
         self._padding = constant([GAP + 1, GAP + 1], tf.int64)
+        self._lengths = constant(np.arange(1, STRIDE + 1), tf.int64)
 
     def __call__(self, stream: tf.Tensor) -> Candidates:
         """The pieces of words, none of which crosses a `GAP`.
+
+        Every character is a candidate, if only as an unknown one.
 
         Args:
             stream: int32 [n], code points, with `GAP` before each word and at the end.
@@ -101,72 +103,57 @@ class PieceFinder(tf.Module):
         two = tf.bitwise.left_shift(one, CODEPOINT_BITS) + two
         three = tf.bitwise.left_shift(two, CODEPOINT_BITS) + three
         entries = self._grams(tf.stack([one, two, three], 1))
-        grams = tf.bitwise.right_shift(entries, 2 * FIELD_BITS)
-        is_gap = tf.equal(stream, GAP)
-        # Every character is a candidate, if only as an unknown one.
-        single = tf.bitwise.bitwise_and(entries[:, 0], MASK)
-        other = tf.where(is_gap, tf.constant(self._gap + 1, tf.int64), self._unknown + 1)
-        single = tf.where(single > 0, single, other)
-        row = tf.range(tf.size(stream, tf.int64))
-        column = tf.where(is_gap, self._column(0), self._column(1))
-        cells = tf.bitwise.left_shift(row, self._width_bits) + column
-        found = tf.bitwise.bitwise_and(entries[:, 1:], MASK)
-        more_cells, more_pieces = self._hits(row, 2, found)
+
+        position = tf.range(tf.size(stream, tf.int64))
+        gap = tf.equal(stream, GAP)
+        single = tf.bitwise.bitwise_and(entries[:, 0], MASK) - 1
+        other = tf.where(gap, tf.constant(self._gap, tf.int64), self._unknown)
+        single = tf.where(single >= 0, single, other)
+        source = tf.where(gap, position, position - 1)
+        packed = tf.bitwise.left_shift(source, FIELD_BITS) + single
+        longer = _found(position, position, entries[:, 1:], self._lengths[1:])
+        packed = tf.concat([packed, longer.packed], 0)
+        end = tf.concat([position, longer.end], 0)
+        if self._longest <= STRIDE:
+            return Candidates(packed, end)
         node = tf.bitwise.right_shift(entries[:, 2], FIELD_BITS)
         node = tf.bitwise.bitwise_and(node, MASK)
-        cells, numbers = self._walk(
-            row,
-            node,
-            grams,
-            tf.concat([cells, more_cells], 0),
-            tf.concat([single, more_pieces], 0),
-        )
-        size = tf.bitwise.left_shift(tf.shape(stream, tf.int64), self._width_bits)
-        table = tf.scatter_nd(cells[:, tf.newaxis], tf.cast(numbers, tf.int32), size)
-        cells = tf.where(table > 0)
-        piece = tf.gather_nd(table, cells) - 1
-        cells = cells[:, 0]
-        column = tf.bitwise.bitwise_and(cells, (1 << self._width_bits) - 1)
-        end = tf.bitwise.right_shift(cells, self._width_bits)
-        return Candidates(piece, self._longest - column, end)
+        grams = tf.bitwise.right_shift(entries, 2 * FIELD_BITS)
+        return self._walk(position, node, grams, packed, end)
 
-    def _column(self, length):
-        return tf.constant(self._longest - length, tf.int64)
+    def _walk(self, starts, node, grams, packed, end) -> Candidates:
+        """Follows all nodes to their ends and adds what is found."""
 
-    def _hits(self, starts, shortest, found) -> tuple[tf.Tensor, tf.Tensor]:
-        """Cells and entries of pieces: `found[i, j]` has length `shortest + j` from `starts[i]`."""
-        places = tf.where(found > 0)
-        length = places[:, 1] + shortest
-        end = tf.gather(starts, places[:, 0]) + length - 1
-        cells = tf.bitwise.left_shift(end, self._width_bits) + (self._longest - length)
-        return cells, tf.gather_nd(found, places)
-
-    def _walk(self, starts, node, grams, cells, numbers) -> tuple[tf.Tensor, tf.Tensor]:
-        """Follows all nodes to their ends; adds to the cells and numbers found."""
-        if self._longest <= STRIDE:
-            return cells, numbers
-
-        def step(starts, node, depth, cells, numbers):
+        def step(starts, following, node, packed, end):
             active = tf.where(node > 0)[:, 0]
-            starts, node = tf.gather(starts, active), tf.gather(node, active)
-            following = tf.gather(grams, starts + depth)
-            node = tf.bitwise.left_shift(node, GRAM_BITS)
-            entries = self._steps(node[:, tf.newaxis] + following)
-            found = tf.bitwise.bitwise_and(entries, MASK)
-            more_cells, more_numbers = self._hits(starts, depth + 1, found)
-            cells = tf.concat([cells, more_cells], 0)
-            numbers = tf.concat([numbers, more_numbers], 0)
+            starts, following = tf.gather(starts, active), tf.gather(following, active)
+            node = tf.bitwise.left_shift(tf.gather(node, active), GRAM_BITS)
+            entries = self._steps(node[:, tf.newaxis] + tf.gather(grams, following))
+            more = _found(starts, following, entries, self._lengths)
+            packed = tf.concat([packed, more.packed], 0)
+            end = tf.concat([end, more.end], 0)
             node = tf.bitwise.right_shift(entries[:, 2], FIELD_BITS)
-            return starts, node, depth + STRIDE, cells, numbers
+            return starts, following + STRIDE, node, packed, end
 
         vector = tf.TensorShape([None])
-        *_, cells, numbers = tf.while_loop(
-            lambda starts, node, *_: tf.reduce_any(node > 0),
+        *_, packed, end = tf.while_loop(
+            lambda starts, following, node, *_: tf.reduce_any(node > 0),
             step,
-            (starts, node, tf.constant(STRIDE, tf.int64), cells, numbers),
-            shape_invariants=(vector, vector, tf.TensorShape([]), vector, vector),
+            (starts, starts + STRIDE, node, packed, end),
+            shape_invariants=(vector, vector, vector, vector, vector),
         )
-        return cells, numbers
+        return Candidates(packed, end)
+
+
+def _found(starts, following, entries, lengths) -> Candidates:
+    """The pieces among `entries [m, k]`: from `starts`, `lengths` characters from `following`."""
+    number = tf.bitwise.bitwise_and(entries, MASK)
+    found = tf.where(tf.reshape(number > 0, [-1]))
+    # number - 1, and the source is one before the start
+    base = tf.bitwise.left_shift(starts - 1, FIELD_BITS) - 1
+    packed = tf.reshape(base[:, tf.newaxis] + number, [-1])
+    end = tf.reshape((following - 1)[:, tf.newaxis] + lengths, [-1])
+    return Candidates(tf.gather_nd(packed, found), tf.gather_nd(end, found))
 
 
 def _gram_key(chunk: tuple[int, ...]) -> int:

@@ -1,74 +1,186 @@
 """The best path through pieces, bit for bit as the Rust library's sequential loop finds it.
 
 Rust goes from left to right (`models/unigram/model.rs`, `encode_optimized`): the score of a
-position is the highest sum of the score of a piece's start and the piece's own score, in 64-bit
+position is the highest sum of the score of a piece's source and the piece's own score, in 64-bit
 floating point, and of equal sums that of the longest piece. Sums round, so that ties among
 orders of the same pieces depend on everything before; no scheme that adds in another order gives
-the same answer.
+the same answer. The recursion has one solution, position by position. Two ways lead to it here.
 
-Here the choice of a piece for each position is guessed (the longest), and then improved as in
-policy iteration (R. A. Howard, Dynamic Programming and Markov Processes, 1960): compute all
-scores *under the choice*, take for each position the best piece under these scores, repeat until
-nothing changes. Scores under a choice are a triangular system with one entry -1 in each row,
-which `BandedTriangularSolve` solves from left to right with exactly Rust's additions: the other
-entries are zeros. When nothing changes the scores fulfil Rust's recursion, and its solution is
-unique, position by position. At least one more position is right after every round, so it ends;
-two to six rounds are usual, however long the text.
+*Value iteration*: all positions at once, each from the scores of the round before, until nothing
+changes. It takes as many rounds as a path has pieces: the few that a word has.
+
+*Policy iteration* (R. A. Howard, Dynamic Programming and Markov Processes, 1960) for the long
+words that are then left: choose a piece for each position, compute all scores *under the choice*,
+choose the best pieces under these scores, repeat until nothing changes. Scores under a choice are
+a triangular system with one entry -1 in each row, which `BandedTriangularSolve` solves from left
+to right with exactly Rust's additions: the other entries are zeros. At least one more position is
+right after every round, so it ends; two to six rounds are usual, however long the text.
 """
 
 from __future__ import annotations
 
 import tensorflow as tf
 
-from tfmlm.tokenizer_graph.models._pieces import Candidates
+from tfmlm.tokenizer_graph.models._pieces import FIELD_BITS, MASK, Candidates
+
+# Words that need more rounds are left to policy iteration.
+MAX_ROUNDS = 8
 
 
-def best_path(candidates: Candidates, scores: tf.Tensor, heads: tf.Tensor, ends: tf.Tensor):
-    """The chosen candidates on the best path of each word.
+def best_path(
+    candidates: Candidates, scores: tf.Tensor, gap: tf.Tensor, ends: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The pieces on the best path of each word.
 
     Args:
-        candidates: at least one for each position; length 0 only where a word starts (its head).
-        scores: float64 [pieces].
-        heads: int64 [words], positions before words.
+        candidates: at least one for each position; at a `GAP` just the one of no length.
+        scores: float64 [pieces]; of the gap's piece 0.
+        gap: bool [n], where the stream has `GAP`.
         ends: int64 [words], the words' last positions.
 
     Returns:
-        int64 [m], indices of candidates in the order of the text, each word's after its head's.
+        chosen: int64 [n], for each position the best piece that ends there, packed.
+        places: int64 [m], every `GAP`, and the positions of the words' best paths.
     """
-    source = candidates.end - candidates.length
-    score = tf.gather(scores, candidates.piece)
-    order = tf.range(tf.size(score, tf.int64))
-    longest = tf.cast(tf.reduce_max(candidates.length), tf.int32)
-    column = tf.cast(candidates.length, tf.int32) - 1
+    recursion = _Recursion(candidates, scores, tf.size(gap, tf.int64))
 
-    def system(choice):
-        # one_hot gives nothing but zeros for heads, whose column is -1
-        bands = tf.one_hot(tf.gather(column, choice), longest, -1.0, 0.0, 0, tf.float64)
-        return tf.concat([tf.ones([1, tf.size(choice)], tf.float64), bands], 0)
+    def value_round(rounds, values, changed):
+        best = recursion.best(recursion.sums(values))
+        return rounds + 1, best, tf.reduce_any(tf.not_equal(best, values))
 
-    def solve(matrix, values, adjoint):
-        return tf.raw_ops.BandedTriangularSolve(
-            matrix=matrix, rhs=values[:, tf.newaxis], lower=True, adjoint=adjoint
-        )[:, 0]
+    start = tf.where(gap, tf.constant(0.0, tf.float64), tf.constant(float("-inf"), tf.float64))
+    vector, scalar = tf.TensorShape([None]), tf.TensorShape([])
+    _, values, _ = tf.while_loop(
+        lambda rounds, values, changed: changed & (rounds < MAX_ROUNDS),
+        value_round,
+        (0, start, tf.constant(True)),
+        shape_invariants=(scalar, vector, scalar),
+    )
+    sums = recursion.sums(values)
+    best = recursion.best(sums)
+    chosen = recursion.choice(sums, best)
+    unsettled = tf.not_equal(best, values)
+    chosen, passed = tf.cond(
+        tf.reduce_any(unsettled),
+        lambda: _with_long_words(candidates, scores, gap, ends, chosen, unsettled),
+        lambda: (chosen, _followed(chosen, gap, ends)),
+    )
+    return chosen, tf.where(passed)[:, 0]
 
-    def improve(choice, changed):
-        values = solve(system(choice), tf.gather(score, choice), False)
-        sums = tf.gather(values, source) + score
-        best = tf.gather(tf.math.segment_max(sums, candidates.end), candidates.end)
-        place = tf.where(tf.equal(sums, best), order, tf.int64.max)
-        better = tf.math.segment_min(place, candidates.end)
+
+class _Recursion:
+    """One step of Rust's recursion, for all positions from given scores."""
+
+    def __init__(self, candidates: Candidates, scores: tf.Tensor, count: tf.Tensor) -> None:
+        self._candidates = candidates
+        self._source = tf.bitwise.right_shift(candidates.packed, FIELD_BITS)
+        self._score = tf.gather(scores, tf.bitwise.bitwise_and(candidates.packed, MASK))
+        self._count = count
+
+    def sums(self, values: tf.Tensor) -> tf.Tensor:
+        """Scores of the positions, float64 [n] -> of the candidates, float64 [candidates]."""
+        return tf.gather(values, self._source) + self._score
+
+    def best(self, sums: tf.Tensor) -> tf.Tensor:
+        """The highest sum at each position, float64 [n]."""
+        return tf.math.unsorted_segment_max(sums, self._candidates.end, self._count)
+
+    def choice(self, sums: tf.Tensor, best: tf.Tensor) -> tf.Tensor:
+        """The longest of the best: the lowest packed one, which has the lowest source."""
+        equal = tf.equal(sums, tf.gather(best, self._candidates.end))
+        packed = tf.where(equal, self._candidates.packed, tf.int64.max)
+        return tf.math.unsorted_segment_min(packed, self._candidates.end, self._count)
+
+
+def _with_long_words(candidates, scores, gap, ends, chosen, unsettled):
+    """Policy iteration for the words in which a position is unsettled.
+
+    Returns:
+        The choice and the passed positions of all words.
+    """
+    word = tf.cumsum(tf.cast(gap, tf.int32)) - 1
+    words = tf.size(ends) + 1
+    long = tf.math.unsorted_segment_max(tf.cast(unsettled, tf.int32), word, words) > 0
+    inside = tf.gather(long, word)
+    places = tf.where(inside)[:, 0]  # of the long words' text in the whole
+    moved = tf.cumsum(tf.cast(inside, tf.int64), exclusive=True)
+
+    def move(packed, index):
+        source = tf.gather(index, tf.bitwise.right_shift(packed, FIELD_BITS))
+        piece = tf.bitwise.bitwise_and(packed, MASK)
+        return tf.bitwise.left_shift(source, FIELD_BITS) + piece
+
+    taken = tf.where(tf.gather(inside, candidates.end))[:, 0]
+    own = Candidates(
+        move(tf.gather(candidates.packed, taken), moved),
+        tf.gather(moved, tf.gather(candidates.end, taken)),
+    )
+    recursion = _Recursion(own, scores, tf.size(places, tf.int64))
+
+    def policy_round(choice, changed):
+        values = _values(choice, scores)
+        sums = recursion.sums(values)
+        better = recursion.choice(sums, recursion.best(sums))
         return better, tf.reduce_any(tf.not_equal(better, choice))
 
-    first = tf.math.segment_min(order, candidates.end)
     choice, _ = tf.while_loop(
         lambda choice, changed: changed,
-        improve,
-        (first, tf.constant(True)),
+        policy_round,
+        (move(tf.gather(chosen, places), moved), tf.constant(True)),
         shape_invariants=(tf.TensorShape([None]), tf.TensorShape([])),
     )
-    # How many paths from words' ends lead through a position, one or none: the transposed system.
-    marks = tf.scatter_nd(
-        ends[:, tf.newaxis], tf.ones_like(ends, tf.float64), tf.shape(choice, tf.int64)
+    long_ends = tf.boolean_mask(ends, long[:-1])
+    passed = _followed(chosen, gap, tf.boolean_mask(ends, ~long[:-1]))
+    where = places[:, tf.newaxis]
+    on_path = _passed(choice, tf.gather(moved, long_ends)) | tf.gather(gap, places)
+    return (
+        tf.tensor_scatter_nd_update(chosen, where, move(choice, places)),
+        tf.tensor_scatter_nd_update(passed, where, on_path),
     )
-    passed = solve(system(choice), marks, True)
-    return tf.gather(choice, tf.where(passed > 0.5)[:, 0])
+
+
+def _followed(chosen: tf.Tensor, gap: tf.Tensor, ends: tf.Tensor) -> tf.Tensor:
+    """Where best paths lead through, for short paths: bool [n]."""
+    source = tf.bitwise.right_shift(chosen, FIELD_BITS)
+
+    def step(at, passed):
+        at = tf.gather(source, at)
+        return at, tf.tensor_scatter_nd_update(passed, at[:, tf.newaxis], tf.ones_like(at, tf.bool))
+
+    passed = tf.tensor_scatter_nd_update(gap, ends[:, tf.newaxis], tf.ones_like(ends, tf.bool))
+    at, passed = tf.while_loop(
+        lambda at, passed: tf.reduce_any(tf.logical_not(tf.gather(gap, at))),
+        step,
+        (ends, passed),
+        shape_invariants=(tf.TensorShape([None]), tf.TensorShape([None])),
+    )
+    return passed
+
+
+def _system(chosen: tf.Tensor) -> tf.Tensor:
+    """The bands of the triangular system of a choice: float64 [bands, n]."""
+    position = tf.range(tf.size(chosen, tf.int64))
+    length = position - tf.bitwise.right_shift(chosen, FIELD_BITS)
+    longest = tf.cast(tf.reduce_max(length), tf.int32)
+    # one_hot gives nothing but zeros for gaps, whose length is 0
+    bands = tf.one_hot(length - 1, longest, -1.0, 0.0, 0, tf.float64)
+    return tf.concat([tf.ones([1, tf.size(chosen)], tf.float64), bands], 0)
+
+
+def _values(chosen: tf.Tensor, scores: tf.Tensor) -> tf.Tensor:
+    """The score of each position under a choice: float64 [n]."""
+    score = tf.gather(scores, tf.bitwise.bitwise_and(chosen, MASK))
+    return tf.raw_ops.BandedTriangularSolve(
+        matrix=_system(chosen), rhs=score[:, tf.newaxis], lower=True, adjoint=False
+    )[:, 0]
+
+
+def _passed(chosen: tf.Tensor, ends: tf.Tensor) -> tf.Tensor:
+    """Where best paths lead through, by the transposed system, which counts paths: bool [n]."""
+    marks = tf.scatter_nd(
+        ends[:, tf.newaxis], tf.ones_like(ends, tf.float64), tf.shape(chosen, tf.int64)
+    )
+    paths = tf.raw_ops.BandedTriangularSolve(
+        matrix=_system(chosen), rhs=marks[:, tf.newaxis], lower=True, adjoint=True
+    )
+    return paths[:, 0] > 0.5

@@ -6,11 +6,11 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlm.errors import UnsupportedTokenizerError
-from tfmlm.tokenizer_graph.models._pieces import PieceFinder
+from tfmlm.tokenizer_graph.models._pieces import MASK, PieceFinder
 from tfmlm.tokenizer_graph.models._symbols import byte_tokens
 from tfmlm.tokenizer_graph.models._viterbi import best_path
 from tfmlm.tokenizer_graph.models._words import SubwordModel, TokenizeWord
-from tfmlm.tokenizer_graph.registry import BuildContext
+from tfmlm.tokenizer_graph.registry import GAP, BuildContext
 from tfmlm.tokenizer_graph.spec import Unigram
 from tfmlm.tokenizer_graph.tables import constant
 from tfmlm.tokenizer_graph.text import encode_words
@@ -65,20 +65,20 @@ class UnigramModel(SubwordModel):
                 )
 
     def _segment(self, stream: tf.Tensor, heads: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        gap = tf.equal(stream, GAP)
         candidates = self._finder(stream)
         ends = tf.concat([heads[1:], tf.shape(stream, tf.int64) - 1], 0) - 1
-        path = best_path(candidates, self._scores, heads, ends)
-        pieces = tf.gather(candidates.piece, path)
+        chosen, places = best_path(candidates, self._scores, gap, ends)
+        pieces = tf.cast(tf.bitwise.bitwise_and(tf.gather(chosen, places), MASK), tf.int32)
         unknown = tf.equal(pieces, self._single_unknown) | tf.equal(pieces, self._unknown_id)
         pieces = tf.cond(
             tf.reduce_any(unknown),
-            lambda: self._resolve(stream, candidates, path, pieces, unknown),
+            lambda: self._resolve(stream, places, pieces, unknown),
             lambda: pieces,
         )
-        separators = tf.where(tf.equal(pieces, self._gap_piece))[:, 0]
-        return pieces, tf.concat([separators, tf.shape(pieces, tf.int64)], 0)
+        return pieces, tf.where(tf.equal(pieces, self._gap_piece))[:, 0]
 
-    def _resolve(self, stream, candidates, path, pieces, unknown) -> tf.Tensor:
+    def _resolve(self, stream, places, pieces, unknown) -> tf.Tensor:
         """Neighbouring unknown pieces become one unknown token, or the tokens of their bytes."""
         kept = tf.where(tf.logical_not(unknown & tf.roll(unknown, 1, 0)))[:, 0]
         single = tf.equal(pieces, self._single_unknown)
@@ -91,11 +91,10 @@ class UnigramModel(SubwordModel):
         # a whole run that is the unknown piece as literal text is in the vocabulary
         literal = tf.equal(lasts, kept) & tf.logical_not(tf.gather(single, kept))
         spelled = tf.where(tf.gather(unknown, kept) & tf.logical_not(literal))[:, 0]
-        first = tf.gather(path, tf.gather(kept, spelled))
-        last = tf.gather(path, tf.gather(lasts, spelled))
+        # before a run is a place, of the piece before or the gap's
         characters = tf.raw_ops.RaggedRange(
-            starts=tf.gather(candidates.end - candidates.length, first) + 1,
-            limits=tf.gather(candidates.end, last) + 1,
+            starts=tf.gather(places, tf.gather(kept, spelled) - 1) + 1,
+            limits=tf.gather(places, tf.gather(lasts, spelled)) + 1,
             deltas=tf.ones_like(spelled),
         )
         strings = encode_words(
