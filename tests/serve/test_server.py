@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import select
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -17,7 +19,7 @@ import grpc
 import pytest
 
 from tests.serve import toy_model
-from tests.serve.fixtures import ONE_MASK, free_port, serving
+from tests.serve.fixtures import ONE_MASK, Address, free_port, serving
 from tests.serve.test_rest import ask
 from tfmlm.client import GrpcClient, RestClient, ServingError, Tls
 from tfmlm.errors import UserError
@@ -57,6 +59,8 @@ def test_sigterm_lets_running_requests_finish(slow_model: Path) -> None:
         f"--model_base_path={slow_model}",
         f"--port={grpc_port}",
         f"--rest_api_port={rest_port}",
+        "--drain_seconds=120",
+        "--rest_api_timeout_in_ms=120000",
     )
     try:
         assert found == {
@@ -65,12 +69,12 @@ def test_sigterm_lets_running_requests_finish(slow_model: Path) -> None:
             "rest": f"http://127.0.0.1:{rest_port}",
         }
         clients = [
-            GrpcClient(found["grpc"], "mlm", retries=0),
-            RestClient(found["rest"] + "/v1/models/mlm", retries=0),
+            GrpcClient(found["grpc"], "mlm", retries=0, max_batch_size=96, timeout=150),
+            RestClient(found["rest"] + "/v1/models/mlm", retries=0, max_batch_size=96, timeout=150),
         ]
         results: list[Any] = []
         threads = [
-            threading.Thread(target=lambda c=c: results.append(c.fill([ONE_MASK] * 32)))
+            threading.Thread(target=lambda c=c: results.append(c.fill([ONE_MASK] * 96)))
             for c in clients
         ]
         for client in clients:
@@ -84,8 +88,8 @@ def test_sigterm_lets_running_requests_finish(slow_model: Path) -> None:
         with pytest.raises(ServingError, match="UNAVAILABLE"):
             RestClient(found["rest"] + "/v1/models/mlm", retries=0).fill(ONE_MASK)
         for thread in threads:
-            thread.join(60)
-        assert [len(fills) for fills in results] == [32, 32]
+            thread.join(150)
+        assert [len(fills) for fills in results] == [96, 96]
         assert process.wait(30) == 0
     finally:
         process.kill()
@@ -118,7 +122,7 @@ def test_too_many_requests_at_once_are_refused(slow_model: Path) -> None:
 def test_requests_end_at_the_servers_time_limit(slow_model: Path) -> None:
     options = {"enable_model_warmup": False, "rest_api_timeout_in_ms": 50}
     with serving(model_base_path=str(slow_model), **options) as address:
-        texts = [ONE_MASK] * 20
+        texts = [ONE_MASK] * 60
         status, _, reply = ask(address, "POST", "/v1/models/mlm:predict", {"instances": texts})
         assert status == 504, reply
         with pytest.raises(ServingError, match="DEADLINE_EXCEEDED"):
@@ -185,6 +189,48 @@ def test_tls(toy_versions: Path, tmp_path: Path) -> None:
             GrpcClient(address.grpc, "mlm", retries=0).fill(ONE_MASK)
         with pytest.raises(ServingError, match="UNAVAILABLE"):
             GrpcClient(address.grpc, "mlm", tls=True, retries=0).fill(ONE_MASK)
+
+
+async def tls_proxy(key: str, cert: str, port: int, target: int) -> asyncio.Server:
+    """Ends TLS on `port` and passes bytes on to `target`, as a gateway before the server does."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+
+    async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+        writer.close()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", target)
+        await asyncio.gather(
+            pipe(reader, inner_writer), pipe(inner_reader, writer), return_exceptions=True
+        )
+
+    return await asyncio.start_server(handle, "127.0.0.1", port, ssl=context)
+
+
+def test_https(toy_server: Address, tmp_path: Path) -> None:
+    key, cert = certificate(tmp_path)
+    port, target = free_port(), int(toy_server.rest.rsplit(":", 1)[1])
+    url = f"https://127.0.0.1:{port}/v1/models/mlm"
+    tls = Tls(ca_file=cert, server_name="localhost")
+
+    async def go() -> None:
+        async with await tls_proxy(key, cert, port, target):
+            async with RestClient(url, tls=tls) as client:
+                fills = await client.fill_async(ONE_MASK)
+                assert fills == await asyncio.to_thread(client.fill, ONE_MASK)
+                assert len(fills) == 5
+            for wrong in (None, Tls(ca_file=cert)):  # an unknown authority; another name
+                async with RestClient(url, tls=wrong, retries=0) as client:
+                    with pytest.raises(ServingError, match="UNAVAILABLE.*(?i:certificate)"):
+                        await client.fill_async(ONE_MASK)
+                    with pytest.raises(ServingError, match="UNAVAILABLE.*(?i:certificate)"):
+                        await asyncio.to_thread(client.fill, ONE_MASK)
+
+    asyncio.run(go())
 
 
 def test_the_model_config_file_is_read_again(toy_versions: Path, tmp_path: Path) -> None:
