@@ -1,0 +1,85 @@
+"""Added tokens: every flag, overlaps, many of them, and what is refused."""
+
+import itertools
+
+import pytest
+from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
+
+import tfmlm
+from tests.tokenizer_graph.parity import assert_ids_equal
+from tfmlm.errors import UnsupportedTokenizerError
+
+COMPANY = ["", " ", "a", "1", ".", "\n", "é", "\u0301", "_", "\u00a0 ", "x y"]
+
+
+def tokenizer(*tokens, normalizer=None):
+    characters = sorted(set("abcxyz1._é[]<> mskMASK\u0301-+"))
+    vocab = {piece: k for k, piece in enumerate(["[UNK]", *characters])}
+    vocab.update({f"##{c}": len(vocab) + k for k, c in enumerate(characters)})
+    made = Tokenizer(models.WordPiece(vocab, unk_token="[UNK]"))
+    made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    if normalizer is not None:
+        made.normalizer = normalizer
+    made.add_tokens(list(tokens))
+    return made
+
+
+def check(made, texts):
+    assert_ids_equal(tfmlm.GraphTokenizer.from_tokenizer(made), made, texts)
+
+
+@pytest.mark.parametrize("lstrip", [False, True])
+@pytest.mark.parametrize("rstrip", [False, True])
+@pytest.mark.parametrize("single_word", [False, True])
+@pytest.mark.parametrize("normalized", [False, True])
+def test_flags(lstrip, rstrip, single_word, normalized):
+    flags = {
+        "lstrip": lstrip,
+        "rstrip": rstrip,
+        "single_word": single_word,
+        "normalized": normalized,
+    }
+    made = tokenizer(
+        AddedToken("[M]", **flags),
+        AddedToken("ab", **flags),
+        AddedToken("É", **flags),
+        normalizer=normalizers.Lowercase(),
+    )
+    parts = ["[M]", "[m]", "ab", "AB", "É", "é", *COMPANY]
+    check(made, ["".join(chosen) for chosen in itertools.product(parts, repeat=3)])
+
+
+def test_overlapping_tokens_leftmost_longest():
+    made = tokenizer("ab", "abc", "bcx", "cx", "aa", "aaa", "[", "[[", "]", "[]")
+    check(made, ["".join(chosen) for chosen in itertools.product("abcx[]", repeat=6)][::5])
+
+
+def test_long_overlapping_runs():
+    made = tokenizer("aa", "aba", "ba")
+    check(made, ["a" * n for n in range(70)] + ["ab" * n for n in range(70)] + ["a" * 5000])
+
+
+def test_thousands_of_tokens_take_the_trie():
+    tokens = [f"<{a}{b}{c}>" for a in "abcxyz1" for b in "abcxyz1." for c in "abc_"]
+    tokens += ["<ab", "<a", "b>", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"]
+    made = tokenizer(*tokens)
+    texts = [a + b for a in tokens[::7] for b in tokens[::11]]
+    texts += ["".join(chosen) for chosen in itertools.product("<ab>1", repeat=5)]
+    check(made, texts)
+
+
+def test_first_token_of_the_next_row_is_not_reached():
+    made = tokenizer(AddedToken("[M]", lstrip=True, rstrip=True), "[[")
+    check(made, ["[", "[", "[M", "]", " [M] ", " ", "[M] ", "[M]", "[M"])
+
+
+def test_refusals():
+    empty = tokenizer(AddedToken("\u0301"), normalizer=normalizers.StripAccents())
+    with pytest.raises(UnsupportedTokenizerError, match=r"added_tokens\[0\].*makes empty"):
+        tfmlm.GraphTokenizer.from_tokenizer(empty)
+    same = tokenizer("[m]", "[M]", normalizer=normalizers.Lowercase())
+    with pytest.raises(UnsupportedTokenizerError, match=r"same text as added_tokens\[0\]"):
+        tfmlm.GraphTokenizer.from_tokenizer(same)
+    stripped = tokenizer(AddedToken("[M]", rstrip=True), AddedToken("  "))
+    with pytest.raises(UnsupportedTokenizerError, match="begins with whitespace"):
+        tfmlm.GraphTokenizer.from_tokenizer(stripped)
