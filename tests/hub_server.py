@@ -69,7 +69,8 @@ class Fault:
     Attributes:
         kind: `delay` (work after `seconds`), `freeze` (no answer until `thaw`), `status` (answer
             `status`), `drop` (cut the connection, nothing done), `half_body` (read half of the
-            body, then cut), `lose_answer` (do the work, then cut), `kill` (after `seconds` the server is gone).
+            body, then cut), `lose_answer` (do the work, then cut), `kill` (after `seconds` the
+            server is gone).
         times: how many requests it hits.
     """
 

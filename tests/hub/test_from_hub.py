@@ -46,6 +46,16 @@ def pull(tmp_path, revision="", **environment):
     return json.loads(done.stdout.splitlines()[-1]), np.load(out)
 
 
+def tfmlm(*arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "-m", "tfmlm", *map(str, arguments)],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+
 @pytest.fixture
 def logits(finished):
     from transformers import TFAutoModelForMaskedLM
@@ -63,6 +73,22 @@ def test_a_private_model_comes_back_by_name_revision_and_offline(hub, folder, tm
         assert (Path(cache) / name).read_bytes() == (folder / name).read_bytes()
     np.testing.assert_array_equal(pulled["stock"], logits)
     np.testing.assert_array_equal(pulled["ours"], logits)
+    exported = tfmlm(
+        "export",
+        "--model_name_or_path",
+        "ada/model",
+        "--revision",
+        "v1",
+        "--export_dir",
+        tmp_path / "export",
+        "--json",
+    )
+    assert (tmp_path / "export" / "1" / "saved_model.pb").exists(), exported.stderr
+    hub.repositories["ada/model"].git("update-ref", "refs/heads/main", "refs/heads/v1")
+    filled = json.loads(tfmlm("fill", "ada/model", "the [MASK] sat", "--json").stdout)
+    assert filled
     hub.stop()
+    again = tfmlm("fill", "ada/model", "the [MASK] sat", "--json", HF_HUB_OFFLINE="1")
+    assert json.loads(again.stdout) == filled
     _, offline = pull(tmp_path, "v1", HF_HUB_OFFLINE="1")
     np.testing.assert_array_equal(offline["ours"], logits)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -39,9 +40,11 @@ def open_target(target: str) -> Filler:
 
         return GrpcClient(parts.netloc, name)
     folder = Path(target)
+    if _is_hub_name(target) and not folder.parent.exists():
+        return CheckpointTarget(target)
     if not folder.is_dir():
         raise UserError(
-            f"no folder {target}; give an export folder, a checkpoint folder, "
+            f"no folder {target}; give an export folder, a checkpoint folder, user/model, "
             "http://host:port/v1/models/NAME or grpc://host:port/NAME"
         )
     if not (folder / "config.json").exists():
@@ -51,8 +54,13 @@ def open_target(target: str) -> Filler:
     return CheckpointTarget(target)
 
 
+def _is_hub_name(target: str) -> bool:
+    """Whether it may be `user/model` on the Hub; a folder of that name comes first."""
+    return re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", target) is not None
+
+
 class CheckpointTarget:
-    """A checkpoint folder without an export."""
+    """A checkpoint without an export: a folder, or a model's name on the Hub."""
 
     def __init__(self, source: str) -> None:
         from tfmlm.export.lengths import choose_max_length

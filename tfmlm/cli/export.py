@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model_name_or_path", required=True, help="checkpoint folder, or a model's name"
     )
+    parser.add_argument("--revision", help="branch, tag or commit of a model on the Hub")
     parser.add_argument("--tokenizer_name", help="tokenizer, if it is not beside the model")
     parser.add_argument(
         "--export_dir", required=True, help="folder of the versions, as the server is given it"
@@ -51,9 +52,15 @@ def run(args: argparse.Namespace) -> int:
     from tfmlm.export import export_saved_model
     from tfmlm.export.loader import read_record
 
+    model, tokenizer = args.model_name_or_path, args.tokenizer_name
+    if args.revision is not None:
+        from tfmlm.models import load_model, load_tokenizer
+
+        tokenizer = tokenizer or load_tokenizer(model, args.revision)
+        model = load_model(model, args.revision)
     path = export_saved_model(
-        args.model_name_or_path,
-        args.tokenizer_name,
+        model,
+        tokenizer,
         args.export_dir,
         top_k=args.top_k,
         max_length=args.max_length,
