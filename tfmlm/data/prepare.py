@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import datasets
+import numpy as np
 import tensorflow as tf
 
 from tfmlm.config import MaskingConfig
@@ -46,7 +48,7 @@ def prepare_dataset(
         text_column: column with the text; dotted for nested columns, whose lists are joined.
         line_by_line: one sequence a text, padded to the longest of the batch, instead of blocks.
         shuffle: new order in each epoch.
-        seed: determines masks and, with `tf.random.set_seed`, the order.
+        seed: determines masks and order.
         masking: rates and kind of masking (default: BERT's).
         fixed_masks: the same masks in each epoch (default: if not shuffled).
         drop_remainder: leave out the last, smaller batch.
@@ -76,15 +78,18 @@ def prepare_dataset(
         packed = _pack_texts(corpus, tokenizer, length, line_by_line, words)
     vocabulary = Vocabulary.of(tokenizer, model_vocabulary_size(model))
     padder = Padder(vocabulary.pad_id, None if line_by_line else length)
+    rows = _Shuffled(packed, seed) if shuffle else packed
     batches = model.prepare_tf_dataset(
-        packed,
+        rows,
         batch_size=batch_size,
-        shuffle=shuffle,
+        shuffle=False,
         collate_fn=padder,
         drop_remainder=drop_remainder,
         prefetch=False,
     )
     padder.probing = False
+    if isinstance(rows, _Shuffled):
+        rows.begin()
     masker = Masker(masking, vocabulary, seed, length)
     to_features = features_of(model, tokenizer)
     fixed = not shuffle if fixed_masks is None else fixed_masks
@@ -101,6 +106,42 @@ def prepare_dataset(
     zipped = zipped.map(mask, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     zipped = zipped.apply(tf.data.experimental.assert_cardinality(len(batches)))
     return zipped.prefetch(tf.data.AUTOTUNE)
+
+
+class _Shuffled(datasets.Dataset):
+    """A data set in an order of its own each time it is read from its first row on.
+
+    `prepare_tf_dataset(shuffle=True)` has the same order in each epoch once TensorFlow's global
+    seed is set, and another one in each run otherwise.
+    """
+
+    def __init__(self, dataset: datasets.Dataset, seed: int) -> None:
+        plain = dataset.with_format("numpy")
+        super().__init__(
+            plain.data, info=plain.info, split=plain.split, fingerprint=plain._fingerprint
+        )
+        self.set_format("numpy")
+        self._rows = plain
+        self._seed = seed
+        self._epoch = -1
+        self._order = np.arange(len(plain))
+        self._counting = False
+
+    def begin(self) -> None:
+        """From now on the first row begins a new epoch."""
+        self._counting = True
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, slice):
+            key = range(*key.indices(len(self)))
+        places = np.atleast_1d(np.asarray(key, np.int64))
+        if self._counting and len(places) and places[0] == 0:
+            self._epoch += 1
+            self._order = np.random.default_rng([self._seed, self._epoch]).permutation(len(self))
+        return self._rows[self._order[places]]
 
 
 def _pack_texts(

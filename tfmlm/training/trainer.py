@@ -136,9 +136,8 @@ class MaskedLMTrainer(tf_keras.Model):
             *gradients, loss, count, tokens, votes = self._summed([*gradients, *sums])
         else:
             votes = sums[-1]
-        count_or_one = tf.maximum(count, 1.0)
-        gradients = [gradient * (scale / count_or_one) for gradient in gradients]
-        gradients, norm = self._clip(gradients)
+        factor, norm = self._factor(gradients, scale / tf.maximum(count, 1.0))
+        gradients = [gradient * factor for gradient in gradients]
         self.optimizer.apply_gradients(
             zip(gradients, self._trained_variables(), strict=True),
             experimental_aggregate_gradients=False,
@@ -242,12 +241,12 @@ class MaskedLMTrainer(tf_keras.Model):
             return self.optimizer.get_unscaled_gradients(gradients)
         return gradients
 
-    def _clip(self, gradients: list[tf.Tensor]) -> tuple[list[tf.Tensor], tf.Tensor]:
-        norm = tf.linalg.global_norm(gradients)
+    def _factor(self, gradients: list[tf.Tensor], factor: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """What to multiply the gradients by, clipping included, and their norm before clipping."""
+        norm = tf.linalg.global_norm(gradients) * factor
         if self.max_grad_norm <= 0:
-            return gradients, norm
-        factor = self.max_grad_norm / tf.maximum(norm, self.max_grad_norm)
-        return [gradient * factor for gradient in gradients], norm
+            return factor, norm
+        return factor * self.max_grad_norm / tf.maximum(norm, self.max_grad_norm), norm
 
     # -- evaluation -------------------------------------------------------------------------
 

@@ -1,0 +1,80 @@
+"""Settings: values are checked and converted, files are read, TensorFlow is not needed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tfmlm.config import EvaluateConfig, MaskingConfig, TrainConfig, read_config_file
+from tfmlm.errors import UserError
+
+GOOD = {"train_file": "a.txt", "model_name_or_path": "m", "output_dir": "out"}
+
+
+def test_file_values_are_converted() -> None:
+    config = TrainConfig.from_dict(
+        {**GOOD, "learning_rate": "1e-4", "max_steps": 10.0, "streaming": "yes", "revision": None}
+    )
+    assert config.train_file == ("a.txt",)
+    assert (config.learning_rate, config.max_steps, config.streaming) == (1e-4, 10, True)
+    assert TrainConfig.from_dict({**GOOD, "mixed_precision": False}).mixed_precision == "no"
+    assert TrainConfig.from_dict(config.to_dict()) == config
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"max_steps": 1.5}, "max_steps is 1.5; expected int"),
+        ({"max_steps": True}, "max_steps is True"),
+        ({"learning_rate": [1]}, "learning_rate is"),
+        ({"streaming": "perhaps"}, "streaming is 'perhaps'; expected bool"),
+        ({"output_dir": {}}, "output_dir is"),
+        ({"seed": None}, "seed needs a value"),
+        ({"seeed": 1}, "unknown setting seeed; did you mean seed"),
+        ({"strategy": "ring"}, "choose from auto"),
+        ({"seed": -1}, "seed is -1; it must be at least 0"),
+        ({"warmup_ratio": 2}, "warmup_ratio is 2; it must be at least 0 and at most 1"),
+        ({"save_total_limit": 0}, "save_total_limit is 0"),
+        ({"dataset_name": "d"}, "not both"),
+    ],
+)
+def test_wrong_values(values: dict, message: str) -> None:
+    with pytest.raises(UserError) as error:
+        TrainConfig.from_dict({**GOOD, **values})
+    assert message in str(error.value)
+
+
+def test_settings_are_frozen_and_keyword_only() -> None:
+    with pytest.raises(TypeError):
+        MaskingConfig(0.2)  # type: ignore[misc]
+    with pytest.raises(AttributeError):
+        MaskingConfig().mlm_probability = 0.5  # type: ignore[misc]
+
+
+def test_yaml_and_json_files(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("max-steps: 3\ntrain_file: [a, b]\n")
+    (tmp_path / "a.json").write_text('{"max_steps": 3, "train_file": ["a", "b"]}')
+    expected = {"max_steps": 3, "train_file": ["a", "b"]}
+    assert read_config_file(tmp_path / "a.yaml") == expected
+    assert read_config_file(tmp_path / "a.json") == expected
+    for content in ("[1]", "a: [", "just text"):
+        (tmp_path / "b.yaml").write_text(content)
+        with pytest.raises(UserError, match="config file"):
+            read_config_file(tmp_path / "b.yaml")
+
+
+def test_evaluate_needs_a_model_and_text() -> None:
+    with pytest.raises(UserError, match="no model"):
+        EvaluateConfig(validation_file=("a",))
+    with pytest.raises(UserError, match="no text"):
+        EvaluateConfig(model_name_or_path="m")
+
+
+def test_no_tensorflow_is_imported() -> None:
+    code = "import tfmlm.config, tfmlm.cli.train, tfmlm.cli.evaluate, sys; "
+    code += "from tfmlm.cli.main import build_parser; build_parser('train'); "
+    code += "sys.exit('tensorflow' in sys.modules or 'transformers' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
