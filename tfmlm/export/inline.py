@@ -4,7 +4,7 @@
 its outputs, and automatic control dependencies tie parts of a function together that share nothing
 but a table. Here the signatures' bodies become part of the main graph, with outputs that can be
 fetched one by one, and control edges are dropped: nothing in these functions has side effects, they
-read variables and tables only. What `tf.saved_model.load` uses stays as it was.
+read variables and tables only. `tf.saved_model.load` finds its functions as before.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+from tfmlm.export.rewrites import project_by_rows, read_before_gathering
 
 _STATEFUL_CALL = "StatefulPartitionedCall"
 #: The functions that fill tables and restore variables do have side effects.
@@ -41,6 +43,8 @@ def rewrite_saved_model(version_folder: str | os.PathLike[str]) -> None:
         calls = {_node(info.name) for s in signatures for info in s.outputs.values()}
         for name in _reachable((nodes[call] for call in calls), functions):
             _prune(functions[name])
+            read_before_gathering(functions[name])
+            project_by_rows(functions[name])
         for signature in signatures:
             _inline(meta.graph_def, signature, functions)
         every = [meta.graph_def.node, *(f.node_def for f in functions.values())]

@@ -16,6 +16,7 @@ from tfmlm.export.bfloat16 import bfloat16_copy
 from tfmlm.export.fill_mask import FillMask
 from tfmlm.export.inline import rewrite_saved_model
 from tfmlm.export.lengths import choose_max_length
+from tfmlm.export.packed import PackedPredictor, is_packable
 from tfmlm.export.padding import EqualLengths, padding_is_neutral
 from tfmlm.export.predictor import ModelPredictor, TokenTypes
 from tfmlm.export.reference import special_tokens
@@ -200,6 +201,8 @@ def _predictor(
     neutral = padding_is_neutral(ModelPredictor(model, token_types), settings)
     if dtype == "bfloat16":
         model = bfloat16_copy(model)
+    if is_packable(model):
+        return PackedPredictor(model, token_types)
     predictor = ModelPredictor(model, token_types)
     return predictor if neutral else EqualLengths(predictor, settings)
 
