@@ -112,6 +112,17 @@ def test_floats_come_back_bit_for_bit(values: list[float]) -> None:
     assert np.array(back, np.float32).tobytes() == array.tobytes()
 
 
+def test_many_floats_of_all_sizes_come_back_bit_for_bit() -> None:
+    bits = np.random.default_rng(0).integers(0, 1 << 32, 50_000, dtype=np.uint32)
+    array = bits.view(np.float32)
+    array = array[np.isfinite(array)]
+    back = json.loads(write_outputs({"x": array}, by_rows=False))["outputs"]
+    assert np.array(back, np.float32).tobytes() == array.tobytes()
+    doubles = np.random.default_rng(0).normal(size=5_000)
+    back = json.loads(write_outputs({"x": doubles}, by_rows=False))["outputs"]
+    assert np.array(back).tobytes() == doubles.tobytes()
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=20))
 def test_any_json_is_read_or_refused(value: Any) -> None:

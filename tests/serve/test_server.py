@@ -7,6 +7,7 @@ import json
 import os
 import select
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -157,6 +158,9 @@ def test_a_port_in_use(toy_versions: Path) -> None:
             options = ServerOptions(model_base_path=str(toy_versions), **ports)
             with pytest.raises(UserError, match="cannot listen on 127.0.0.1"), running(options):
                 pass
+    for used in (rest, port):  # stopped, it listens no more
+        with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", used)):
+            pass
 
 
 def certificate(folder: Path) -> tuple[str, str]:
