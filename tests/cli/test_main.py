@@ -21,7 +21,7 @@ def tfmlm(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProce
 
 
 def test_every_command_of_the_contract_is_there() -> None:
-    contract = "demo train evaluate export inspect fill serve push".split()
+    contract = ["demo", "train", "evaluate", "export", "inspect", "fill", "serve", "push"]
     assert set(contract) <= set(available_commands())
 
 
