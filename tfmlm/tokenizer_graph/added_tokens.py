@@ -19,6 +19,7 @@ from tfmlm.tokenizer_graph.edit import alternate
 from tfmlm.tokenizer_graph.matching import LiteralMatcher
 from tfmlm.tokenizer_graph.regex import rust_class
 from tfmlm.tokenizer_graph.registry import ADDED, BuildContext
+from tfmlm.tokenizer_graph.shift import places_of, previous
 from tfmlm.tokenizer_graph.spec import AddedToken
 from tfmlm.tokenizer_graph.tables import MAX_ADDED_TOKENS, FlagTable, constant
 
@@ -77,13 +78,13 @@ class AddedTokenPass(tf.Module):
             candidates = self._matcher.candidates(stream)
         starts, ends, literals = self._matcher(stream, candidates)
         if self._single_word is not None:
-            kept = tf.where(self._is_allowed(stream, starts, ends, literals))[:, 0]
+            kept = places_of(self._is_allowed(stream, starts, ends, literals))
             starts, ends = tf.gather(starts, kept), tf.gather(ends, kept)
             literals = tf.gather(literals, kept)
         content_starts, content_ends = starts, ends
         size = tf.size(stream, tf.int64)
         if self._lstrip is not None or self._rstrip is not None:
-            solid = tf.where(tf.logical_not(self._space(stream)))[:, 0]
+            solid = places_of(tf.logical_not(self._space(stream)))
             if self._rstrip is not None:
                 # the first element at or after the end that is no whitespace: a ROW at the latest
                 stop = tf.gather(solid, tf.searchsorted(solid, ends, out_type=tf.int64))
@@ -92,7 +93,7 @@ class AddedTokenPass(tf.Module):
                 index = tf.searchsorted(solid, starts, out_type=tf.int64)
                 before = tf.gather(tf.concat([[-1], solid], 0), index) + 1
                 # whitespace that the token before took is gone
-                before = tf.maximum(before, tf.concat([[0], ends[:-1]], 0)[: tf.size(starts)])
+                before = tf.maximum(before, previous(ends, 0))
                 starts = tf.where(tf.gather(self._lstrip, literals), before, starts)
         # The new text: what lies between the tokens, and the tokens, taken from behind the text.
         count = tf.size(starts, tf.int64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -13,6 +13,7 @@ from tfmlm.tokenizer_graph.control import branch
 from tfmlm.tokenizer_graph.edit import splice
 from tfmlm.tokenizer_graph.matching import LiteralMatcher
 from tfmlm.tokenizer_graph.registry import ADDED, GAP, ROW, BuildContext
+from tfmlm.tokenizer_graph.shift import column, places_of, previous
 from tfmlm.tokenizer_graph.spec import prepends_first
 from tfmlm.tokenizer_graph.tables import FlagTable, constant
 from tfmlm.tokenizer_graph.text import (
@@ -61,7 +62,7 @@ class Pipeline(tf.Module):
         self._rows = fused.build(
             context, self._before, self._normalizer, self._after, self._pre_tokenizer, around
         )
-        self._model = None
+        self._model: Any = None
         if self._rows is None or not self._rows.masks_are_literal:
             self._model = registry.builder(spec.model)(spec.model, context)
         added = [token.id for token in spec.added_tokens]
@@ -91,9 +92,11 @@ class Pipeline(tf.Module):
         return None if self._rows is None else self._rows(texts, around=True)
 
     def _normalize(self, stream: tf.Tensor) -> tf.Tensor:
+        if self._normalizer is None:
+            return stream
         if self._vanishing is None:
             return self._normalizer(stream)
-        first = tf.concat([[True], tf.equal(stream[:-1], ROW)], 0)[: tf.size(stream)]
+        first = tf.equal(previous(stream, ROW), ROW)
         lost = tf.logical_and(self._vanishing(stream), first)
         normalized = self._normalizer(stream)
         return branch(
@@ -119,7 +122,7 @@ class Pipeline(tf.Module):
         """
         if self._rows is not None and self._rows.masks_are_literal:
             tokens, span = self._rows.with_mask_spans(texts)
-            masks = tf.where(tf.equal(tokens.ids, self._rows.mask_id))[:, 0]
+            masks = places_of(tf.equal(tokens.ids, self._rows.mask_id))
             return Spans(tokens, span, tf.searchsorted(masks, tokens.splits, out_type=tf.int64))
         stream, byte_starts = decode_rows_with_offsets(texts)
         raw = stream
@@ -148,16 +151,16 @@ class Pipeline(tf.Module):
         return self._align(raw, places[0], span, tokens, barriers, positions)
 
     def _masks(self, stream, origin, ends) -> tuple[tf.Tensor, tf.Tensor]:
-        index = tf.where(tf.equal(stream, self._mask_barrier))[:, 0]
+        index = places_of(tf.equal(stream, self._mask_barrier))
         return tf.gather(origin, index), tf.gather(ends, index)
 
     def _align(self, raw, places, span, tokens, barriers, positions) -> Spans:
         """Gives each mask id its span; rows in which the counts differ get (-1, -1)."""
         mask_id = -1 if self._mask_id is None else self._mask_id
-        mask_positions = tf.where(tf.equal(tokens.ids, mask_id))[:, 0]
+        mask_positions = places_of(tf.equal(tokens.ids, mask_id))
         splits = tf.searchsorted(mask_positions, tokens.splits, out_type=tf.int64)
         literal = tf.boolean_mask(positions, tf.equal(barriers, self._mask_barrier))
-        row_ends = tf.where(tf.equal(raw, ROW))[:, 0]
+        row_ends = places_of(tf.equal(raw, ROW))
         in_text = tf.searchsorted(places, row_ends, out_type=tf.int64)
         in_ids = tf.searchsorted(literal, tokens.splits[1:], out_type=tf.int64)
         same = tf.equal(_differences(in_text), _differences(in_ids))
@@ -169,11 +172,11 @@ class Pipeline(tf.Module):
         # scattered with one added, so that what is left out comes to -1
         shape = tf.stack([tf.size(mask_positions, tf.int64), 2])
         known = tf.boolean_mask(span, tf.gather(same, text_row))
-        return Spans(tokens, tf.scatter_nd(target[:, tf.newaxis], known + 1, shape) - 1, splits)
+        return Spans(tokens, tf.scatter_nd(column(target), known + 1, shape) - 1, splits)
 
 
 def _differences(cumulated: tf.Tensor) -> tf.Tensor:
-    return cumulated - tf.concat([[0], cumulated[:-1]], 0)[: tf.size(cumulated)]
+    return cumulated - previous(cumulated, 0)
 
 
 def _mark_lost_fronts(stream: tf.Tensor, lost: tf.Tensor) -> tf.Tensor:
@@ -181,7 +184,7 @@ def _mark_lost_fronts(stream: tf.Tensor, lost: tf.Tensor) -> tf.Tensor:
 
     What follows is then not at offset 0 of the text, which Metaspace's `first` asks for.
     """
-    ends = tf.where(tf.equal(stream, ROW))[:, 0]
+    ends = places_of(tf.equal(stream, ROW))
     row_starts = tf.concat([[0], ends[:-1] + 1], 0)
     places = tf.boolean_mask(row_starts, lost)
     index = splice(tf.size(stream, tf.int64), places, places, 1)

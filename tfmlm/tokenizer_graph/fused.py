@@ -7,6 +7,8 @@ that stay) goes the general way for its batch, and comes back to the same op.
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from tfmlm.tokenizer_graph.added_tokens import AddedTokenPass
@@ -23,6 +25,7 @@ from tfmlm.tokenizer_graph.normalizers.context_free import ContextFree
 from tfmlm.tokenizer_graph.normalizers.sequence import Chain
 from tfmlm.tokenizer_graph.pre_tokenizers.by_class import IsolateOrRemove
 from tfmlm.tokenizer_graph.registry import ADDED, ROW, BuildContext
+from tfmlm.tokenizer_graph.shift import places_of
 from tfmlm.tokenizer_graph.spec import WordPiece
 from tfmlm.tokenizer_graph.tables import ValueTable
 from tfmlm.tokenizer_graph.text import Tokens, mark_rows
@@ -42,6 +45,7 @@ class RowPipeline(tf.Module):
     ) -> None:
         super().__init__()
         spec = context.spec
+        model: Any = spec.model  # a WordPiece, `build` has looked
         self._before, self._normalizer, self._after = before, normalizer, after
         table = spelling.table()
         self._spelled = ValueTable(table)
@@ -58,14 +62,14 @@ class RowPipeline(tf.Module):
             self._fused = ValueTable(table)
         # the newline that was put behind every row is as good as a ROW if it is just a space
         self._newline_ends = self._fused is not None and table[0x0A] == SPACE | BREAK
-        self._rows = WordPieceRows(spec.model, spelling, spec.added_tokens, around)
+        self._rows = WordPieceRows(model, spelling, spec.added_tokens, around)
         masks = [k for k, t in enumerate(spec.added_tokens) if t.content == spec.config.mask_token]
         self.mask_barrier = ADDED + masks[0] if masks else -1
         self.mask_id = -1 if spec.config.mask_token_id is None else spec.config.mask_token_id
         self.masks_are_literal = not masks or (
             before is not None
             and not spec.added_tokens[masks[0]].normalized
-            and not spelling.makes(spec.model, self.mask_id)
+            and not spelling.makes(model, self.mask_id)
         )
 
     def __call__(self, texts: tf.Tensor, around: bool = False) -> Tokens:
@@ -102,7 +106,7 @@ class RowPipeline(tf.Module):
         def slowly():
             stream, starts, ends = mark_rows(values, splits), none, none
             if self._before is not None:
-                stream, starts, ends = self._extract_masks(stream)
+                stream, starts, ends = self._extract_masks(self._before, stream)
             return (*self._normalized(stream, False), starts, ends)
 
         def quickly():
@@ -119,9 +123,11 @@ class RowPipeline(tf.Module):
         span = tf.stack([tf.gather(byte, starts), tf.gather(byte, ends)], 1)
         return Tokens(ids, id_splits), span
 
-    def _extract_masks(self, stream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        found = self._before.extract(stream)
-        masks = tf.where(tf.equal(found.stream, self.mask_barrier))[:, 0]
+    def _extract_masks(
+        self, before: AddedTokenPass, stream: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        found = before.extract(stream)
+        masks = places_of(tf.equal(found.stream, self.mask_barrier))
         return found.stream, tf.gather(found.origin, masks), tf.gather(found.ends, masks)
 
     def _normalized(self, stream: tf.Tensor, around: bool) -> tuple[tf.Tensor, tf.Tensor]:
@@ -149,7 +155,7 @@ class RowPipeline(tf.Module):
 
 def _row_splits(stream: tf.Tensor) -> tf.Tensor:
     """Row splits (int64 [batch + 1]) of a stream with `ROW`s."""
-    ends = tf.where(tf.equal(stream, ROW))[:, 0]
+    ends = places_of(tf.equal(stream, ROW))
     return tf.concat([tf.zeros([1], tf.int64), ends + 1], 0)
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tfmlm.tokenizer_graph.shift import column, places_of
 from tfmlm.tokenizer_graph.tables import FlagTable, constant
 
 # From this many cells on, comparing every candidate with every literal costs more than a trie.
@@ -39,8 +40,8 @@ class LiteralMatcher(tf.Module):
     def __init__(self, literals: Sequence[Sequence[int]]) -> None:
         super().__init__()
         firsts = sorted({literal[0] for literal in literals})
-        self._firsts = firsts if len(firsts) <= MAX_COMPARED else None
-        self._table = FlagTable(firsts) if self._firsts is None else None
+        self._compared = firsts if len(firsts) <= MAX_COMPARED else []
+        self._table = None if self._compared else FlagTable(firsts)
         self._longest = max(map(len, literals))
         self._may_overlap = _may_overlap(literals)
         if len(literals) * self._longest <= MATRIX_CELLS:
@@ -50,9 +51,9 @@ class LiteralMatcher(tf.Module):
 
     def candidates(self, stream: tf.Tensor) -> tf.Tensor:
         """bool [n]: where the first code point of some literal stands."""
-        if self._firsts is None:
+        if self._table is not None:
             return self._table(stream)
-        return functools.reduce(tf.logical_or, [tf.equal(stream, c) for c in self._firsts])
+        return functools.reduce(tf.logical_or, [tf.equal(stream, c) for c in self._compared])
 
     def __call__(
         self, stream: tf.Tensor, candidates: tf.Tensor, edges: tf.Tensor | None = None
@@ -62,9 +63,9 @@ class LiteralMatcher(tf.Module):
         Args:
             edges: bool [n], where a word starts that no match may reach into from before.
         """
-        places = tf.where(candidates)[:, 0]
+        places = places_of(candidates)
         length, literal = self._match(stream, places)
-        found = tf.where(length > 0)[:, 0]
+        found = places_of(length > 0)
         starts = tf.gather(places, found)
         ends = starts + tf.gather(length, found)
         literals = tf.gather(literal, found)
@@ -101,8 +102,8 @@ class _MatrixMatch(tf.Module):
 
     def __call__(self, stream: tf.Tensor, places: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         last = tf.size(stream, tf.int64) - 1
-        window = tf.gather(stream, tf.minimum(places[:, tf.newaxis] + self._window, last))
-        equal = tf.logical_or(tf.equal(window[:, tf.newaxis], self._matrix), self._unused)
+        window = tf.gather(stream, tf.minimum(column(places) + self._window, last))
+        equal = tf.logical_or(tf.equal(column(window), self._matrix), self._unused)
         whole = tf.reduce_all(equal, 2)
         none = tf.ones_like(whole[:, :1])
         which = tf.argmax(tf.concat([whole, none], 1), 1)  # the first true one: the longest
@@ -179,14 +180,14 @@ def first_come(starts: tf.Tensor, ends: tf.Tensor) -> tf.Tensor:
     def step(reached, jump, todo):
         targets = tf.boolean_mask(jump, reached)
         reached = tf.tensor_scatter_nd_update(
-            reached, targets[:, tf.newaxis], tf.ones_like(targets, tf.bool)
+            reached, column(targets), tf.ones_like(targets, tf.bool)
         )
         return reached, tf.gather(jump, jump), todo // 2
 
     reached, _, _ = tf.while_loop(
         lambda reached, jump, todo: todo > 0, step, (reached, jump, count)
     )
-    return tf.where(reached[:-1])[:, 0]
+    return places_of(reached[:-1])
 
 
 def _may_overlap(literals: Sequence[Sequence[int]]) -> bool:

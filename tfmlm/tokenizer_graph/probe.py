@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ def codepoints() -> Iterator[int]:
     yield from range(0xE000, MAX_CODEPOINT + 1)
 
 
-def normalizer(components: list[Mapping[str, Any]]) -> Callable[[str], str]:
+def normalizer(components: Sequence[Mapping[str, Any]]) -> Callable[[str], str]:
     """The Rust normalizer for these JSON components, as a function."""
     return rust_tokenizer(normalizers=components).normalizer.normalize_str
 
@@ -49,7 +49,7 @@ def pre_tokenizer(component: Mapping[str, Any]) -> Callable[[str], list[tuple[st
 
 
 def rust_tokenizer(
-    normalizers: list[Mapping[str, Any]] | None = None,
+    normalizers: Sequence[Mapping[str, Any]] | None = None,
     pre_tokenizer: Mapping[str, Any] | None = None,
     decoder: Mapping[str, Any] | None = None,
 ) -> tokenizers.Tokenizer:
@@ -61,7 +61,7 @@ def rust_tokenizer(
                 "added_tokens": [],
                 "normalizer": None
                 if normalizers is None
-                else {"type": "Sequence", "normalizers": normalizers},
+                else {"type": "Sequence", "normalizers": list(normalizers)},
                 "pre_tokenizer": pre_tokenizer,
                 "post_processor": None,
                 "decoder": decoder,
@@ -71,12 +71,12 @@ def rust_tokenizer(
     )
 
 
-def changes(components: list[Mapping[str, Any]]) -> Changes:
+def changes(components: Sequence[Mapping[str, Any]]) -> Changes:
     """What each code point becomes by itself; those that stay the same are left out.
 
     Only meaningful for normalizers that look at one code point at a time; the caller vouches.
     """
-    key = json.dumps(["changes", components], sort_keys=True)
+    key = json.dumps(["changes", list(components)], sort_keys=True)
     stored = load_arrays(key)
     if stored is None:
         stored = _encode_changes(_probe_changes(normalizer(components)))
@@ -84,9 +84,9 @@ def changes(components: list[Mapping[str, Any]]) -> Changes:
     return _decode_changes(stored)
 
 
-def vanishing(components: list[Mapping[str, Any]], tail: str = "") -> np.ndarray:
+def vanishing(components: Sequence[Mapping[str, Any]], tail: str = "") -> np.ndarray:
     """The code points that leave nothing in front of `tail` when normalized (int32 [n])."""
-    key = json.dumps(["vanishing", components, tail], sort_keys=True)
+    key = json.dumps(["vanishing", list(components), tail], sort_keys=True)
     stored = load_arrays(key)
     if stored is None:
         normalize = normalizer(components)

@@ -19,6 +19,7 @@ from tfmlm.tokenizer_graph import probe
 from tfmlm.tokenizer_graph.matching import first_come
 from tfmlm.tokenizer_graph.patterns import UNBOUNDED, Characters, Expression, Group, LookAhead, Node
 from tfmlm.tokenizer_graph.registry import GAP, ROW
+from tfmlm.tokenizer_graph.shift import places_of, previous
 from tfmlm.tokenizer_graph.tables import FlagTable
 
 NO = np.int64(-1)
@@ -32,7 +33,7 @@ def rust_class(expression: str) -> np.ndarray:
 
 def boundaries(stream: tf.Tensor, starts: tf.Tensor) -> tf.Tensor:
     """bool [n]: where a word starts or a barrier stands (int32 [n], bool [n])."""
-    before = tf.concat([[ROW], stream[:-1]], 0)[: tf.size(stream)]
+    before = previous(stream, ROW)
     return tf.logical_or(starts, tf.logical_or(stream >= GAP, before >= GAP))
 
 
@@ -73,7 +74,7 @@ class RegexMatcher(tf.Module):
         for text, table in self._tables.items():
             state.flags[text] = table(stream)
         ends = self._compile(self._root, _Rest(position, True), state).ends
-        found = tf.where(ends > position)[:, 0]
+        found = places_of(ends > position)
         first, last = found, tf.gather(ends, found)
         kept = first_come(first, last)
         return tf.gather(first, kept), tf.gather(last, kept)
@@ -120,13 +121,13 @@ class _State:
 
 def following_true(flags: tf.Tensor) -> tf.Tensor:
     """int64 [n]: the first true position *after* each one (n if there is none)."""
-    places = tf.concat([tf.where(flags)[:, 0], tf.shape(flags, tf.int64)], 0)
+    places = tf.concat([places_of(flags), tf.shape(flags, tf.int64)], 0)
     return tf.gather(places, tf.cumsum(tf.cast(flags, tf.int32)))
 
 
 def last_true(flags: tf.Tensor) -> tf.Tensor:
     """int64 [n]: the last true position at or before each one (-1 if there is none)."""
-    places = tf.concat([[NO], tf.where(flags)[:, 0]], 0)
+    places = tf.concat([[NO], places_of(flags)], 0)
     return tf.gather(places, tf.cumsum(tf.cast(flags, tf.int32)))
 
 

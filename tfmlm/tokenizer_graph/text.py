@@ -7,6 +7,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfmlm.tokenizer_graph.registry import GAP, ROW
+from tfmlm.tokenizer_graph.shift import column, places_of, previous
 
 
 def decode_rows(texts: tf.Tensor) -> tf.Tensor:
@@ -33,7 +34,7 @@ def decode_rows_with_offsets(texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 def mark_rows(values: tf.Tensor, splits: tf.Tensor) -> tf.Tensor:
     """Makes the last element of every row (int64 [batch + 1]) a `ROW`."""
     ends = splits[1:] - 1
-    return tf.tensor_scatter_nd_update(values, ends[:, tf.newaxis], tf.fill(tf.shape(ends), ROW))
+    return tf.tensor_scatter_nd_update(values, column(ends), tf.fill(tf.shape(ends), ROW))
 
 
 def encode_words(codepoints: tf.Tensor, splits: tf.Tensor) -> tf.Tensor:
@@ -62,13 +63,13 @@ class Words(NamedTuple):
 def cut_words(stream: tf.Tensor, starts: tf.Tensor) -> Words:
     """Takes barriers out of a pre-tokenized stream (int32 [n], bool [n])."""
     is_character = stream < GAP
-    previous = tf.concat([[ROW], stream[:-1]], 0)
-    starts = tf.logical_and(is_character, tf.logical_or(starts, previous >= GAP))
-    kept = tf.where(is_character)[:, 0]
+    after_barrier = previous(stream, ROW) >= GAP
+    starts = tf.logical_and(is_character, tf.logical_or(starts, after_barrier))
+    kept = places_of(is_character)
     codepoints = tf.gather(stream, kept)
-    firsts = tf.where(tf.gather(starts, kept))[:, 0]
+    firsts = places_of(tf.gather(starts, kept))
     splits = tf.concat([firsts, tf.shape(kept, tf.int64)], 0)
-    places = tf.where(stream > GAP)[:, 0]
+    places = places_of(stream > GAP)
     words_before = tf.searchsorted(tf.gather(kept, firsts), places, out_type=tf.int64)
     return Words(codepoints, splits, tf.gather(stream, places), words_before)
 
@@ -100,7 +101,7 @@ def place_barriers(
     before = tf.gather(id_splits, words.words_before)
     position = before + order - rows_before
     splits = tf.concat([tf.zeros([1], tf.int64), tf.boolean_mask(position, is_row)], 0)
-    added = tf.where(tf.logical_not(is_row))[:, 0]
+    added = places_of(tf.logical_not(is_row))
     added_positions = tf.gather(position, added)
     total = tf.size(ids, tf.int64) + tf.size(added, tf.int64)
     # the place of each id of the model: its index plus the added tokens that came before

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfmlm.tokenizer_graph.decoders.strings import replace_invalid
+from tfmlm.tokenizer_graph.shift import column, places_of, previous
 from tfmlm.tokenizer_graph.tables import constant
 
 
@@ -25,13 +26,13 @@ class ByteRuns(tf.Module):
         """Pieces [m] in rows (int64 [batch + 1]), byte tokens as one raw byte, to fewer pieces."""
         is_byte = tf.gather(self._is_byte, ids)
         count = tf.size(ids, tf.int64)
-        before = tf.concat([[False], is_byte[:-1]], 0)[:count]
+        before = previous(is_byte, False)
         in_bounds = tf.boolean_mask(splits, splits < count)
         ones = tf.ones_like(in_bounds, tf.int32)
-        row_start = tf.scatter_nd(in_bounds[:, tf.newaxis], ones, count[tf.newaxis]) > 0
+        row_start = tf.scatter_nd(column(in_bounds), ones, count[tf.newaxis]) > 0
         joins = tf.logical_and(tf.logical_and(is_byte, before), tf.logical_not(row_start))
         run = tf.cumsum(tf.cast(tf.logical_not(joins), tf.int64)) - 1
-        runs = tf.where(tf.logical_not(joins))[:, 0]
+        runs = places_of(tf.logical_not(joins))
         total = tf.size(runs)
         joined = tf.strings.unsorted_segment_join(pieces, run, total)
         marks = tf.strings.unsorted_segment_join(

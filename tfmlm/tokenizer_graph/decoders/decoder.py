@@ -24,6 +24,7 @@ from tfmlm.tokenizer_graph.decoders.strings import (
     replace_invalid,
 )
 from tfmlm.tokenizer_graph.registry import BuildContext
+from tfmlm.tokenizer_graph.shift import places_of
 from tfmlm.tokenizer_graph.tables import constant
 
 JOINING = (specs.ByteLevelDecoder, specs.ByteFallback, specs.Fuse)
@@ -66,7 +67,7 @@ class GraphDecoder(tf.Module):
         """int32 [m] in rows (int64 [batch + 1]) -> tf.string [batch]; unknown ids are left out."""
         ids = tf.where(tf.logical_or(ids < 0, ids >= self._size), self._size, ids)
         dropped = tf.gather(self._special if skip_special_tokens else self._dropped, ids)
-        kept = tf.where(tf.logical_not(dropped))[:, 0]
+        kept = places_of(tf.logical_not(dropped))
         ids = tf.gather(ids, kept)
         splits = tf.searchsorted(kept, splits, out_type=tf.int64)
         pieces = self._pieces(ids, splits)

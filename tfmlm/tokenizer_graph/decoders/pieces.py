@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
+from tfmlm.tokenizer_graph.shift import places_of
 from tfmlm.tokenizer_graph.tables import constant
 
 MIDDLE, FIRST, LAST, ONLY = range(4)
@@ -49,7 +50,7 @@ class PieceTable(tf.Module):
         places: strings of each id in the middle, as first, as last, as only token.
     """
 
-    def __init__(self, places: Sequence[tuple[bytes, bytes, bytes, bytes]]) -> None:
+    def __init__(self, places: Sequence[tuple[bytes, ...]]) -> None:
         super().__init__()
         strings: dict[bytes, int] = {b"": 0}
         columns = [
@@ -65,7 +66,7 @@ class PieceTable(tf.Module):
         """Ids int32 [m] in rows (int64 [batch + 1]) -> tf.string [m]."""
         if self._all is None:
             return tf.gather(self._strings, tf.gather(self._middle, ids))
-        full = tf.where(splits[1:] > splits[:-1])[:, 0]
+        full = places_of(splits[1:] > splits[:-1])
         ones = tf.ones_like(full, tf.int32)
         ends = [tf.gather(splits[:-1], full), tf.gather(splits[1:], full) - 1]
         place = tf.scatter_nd(

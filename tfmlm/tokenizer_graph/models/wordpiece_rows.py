@@ -21,6 +21,7 @@ from tfmlm.errors import UnsupportedTokenizerError
 from tfmlm.tokenizer_graph.control import branch
 from tfmlm.tokenizer_graph.pre_tokenizers.by_class import ISOLATED, REMOVED
 from tfmlm.tokenizer_graph.registry import ADDED, GAP, ROW
+from tfmlm.tokenizer_graph.shift import column, places_of
 from tfmlm.tokenizer_graph.spec import AddedToken, WordPiece
 from tfmlm.tokenizer_graph.tables import LIMIT, constant
 
@@ -219,7 +220,7 @@ class WordPieceRows(tf.Module):
 
     def _shorten(self, entries: tf.Tensor) -> tf.Tensor:
         """Makes every word over the limit of characters one unknown letter."""
-        ends = tf.where(entries >= BREAK)[:, 0]
+        ends = places_of(entries >= BREAK)
         kept = tf.cumsum(tf.cast(tf.not_equal(entries, DROPPED), tf.int64))
         total = tf.gather(kept, ends)
         before = tf.concat([[0], total[:-1]], 0)
@@ -231,7 +232,7 @@ class WordPieceRows(tf.Module):
             limits=tf.boolean_mask(ends, too_long),
             deltas=tf.ones_like(tf.boolean_mask(ends, too_long)),
         )
-        inside = ranges.rt_dense_values[:, tf.newaxis]
+        inside = column(ranges.rt_dense_values)
         entries = tf.tensor_scatter_nd_update(
             entries, inside, tf.fill(tf.shape(inside)[:1], DROPPED)
         )

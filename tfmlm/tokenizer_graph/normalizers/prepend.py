@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tfmlm.tokenizer_graph.edit import splice
 from tfmlm.tokenizer_graph.registry import GAP, ROW, BuildContext
+from tfmlm.tokenizer_graph.shift import places_of, previous
 from tfmlm.tokenizer_graph.spec import Prepend
 from tfmlm.tokenizer_graph.tables import constant
 
@@ -19,8 +20,8 @@ class PrependText(tf.Module):
         self._length = len(spec.prepend)
 
     def __call__(self, stream: tf.Tensor) -> tf.Tensor:
-        before = tf.concat([[ROW], stream[:-1]], 0)[: tf.size(stream)]
-        firsts = tf.where(tf.logical_and(stream < GAP, before >= GAP))[:, 0]
+        before = previous(stream, ROW)
+        firsts = places_of(tf.logical_and(stream < GAP, before >= GAP))
         index = splice(tf.size(stream, tf.int64), firsts, firsts, self._length)
         return tf.gather(tf.concat([stream, self._text], 0), index)
 

@@ -22,20 +22,21 @@ class Replace(tf.Module):
         super().__init__()
         self._content = constant([ord(c) for c in spec.content], tf.int32)
         self._length = len(spec.content)
-        self._literal = None
+        self._literal: LiteralMatcher | None = None
         if spec.pattern.regex:
             self._regex = RegexMatcher(patterns.parse(spec.pattern.text))
         else:
             self._literal = LiteralMatcher([tuple(map(ord, spec.pattern.text))])
 
     def __call__(self, stream: tf.Tensor) -> tf.Tensor:
-        if self._literal is None:
+        literal = self._literal
+        if literal is None:
             starts, ends = self._regex(stream, tf.fill(tf.shape(stream), False))
             return self._put(stream, starts, ends)
-        candidates = self._literal.candidates(stream)
+        candidates = literal.candidates(stream)
         return branch(
             tf.reduce_any(candidates),
-            lambda: self._put(stream, *self._literal(stream, candidates)[:2]),
+            lambda: self._put(stream, *literal(stream, candidates)[:2]),
             lambda: stream,
         )
 

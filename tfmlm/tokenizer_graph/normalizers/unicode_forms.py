@@ -13,6 +13,7 @@ from tfmlm.tokenizer_graph import probe
 from tfmlm.tokenizer_graph.control import branch
 from tfmlm.tokenizer_graph.normalizers.unicode_data import decomposition, unicode_data
 from tfmlm.tokenizer_graph.regex import following_true
+from tfmlm.tokenizer_graph.shift import column, following, places_of, previous
 from tfmlm.tokenizer_graph.tables import FlagTable, MapTable, ValueTable, constant
 
 RANK_BITS = 8
@@ -30,13 +31,13 @@ class Reorder(tf.Module):
 
     def __call__(self, stream: tf.Tensor) -> tf.Tensor:
         ranks = self.rank(stream)
-        later = tf.concat([ranks[1:], [0]], 0)[: tf.size(ranks)]
+        later = following(ranks, 0)
         wrong = tf.logical_and(later > 0, ranks > later)
         return branch(tf.reduce_any(wrong), lambda: self._sort(stream, ranks), lambda: stream)
 
     def _sort(self, stream: tf.Tensor, ranks: tf.Tensor) -> tf.Tensor:
         is_mark = ranks > 0
-        places = tf.where(is_mark)[:, 0]
+        places = places_of(is_mark)
         run = tf.cumsum(tf.cast(tf.logical_not(is_mark), tf.int64))
         # (run, class, position) in one number; positions make it unique, so any sort is stable
         key = tf.gather(run, places) * (1 << RANK_BITS) + tf.cast(
@@ -44,7 +45,7 @@ class Reorder(tf.Module):
         )
         size = tf.size(stream, tf.int64)
         order = tf.sort(key * size + places) % size
-        return tf.tensor_scatter_nd_update(stream, places[:, tf.newaxis], tf.gather(stream, order))
+        return tf.tensor_scatter_nd_update(stream, column(places), tf.gather(stream, order))
 
 
 class Compose(tf.Module):
@@ -71,11 +72,11 @@ class Compose(tf.Module):
         ranks = self._rank(stream)
         soft = self._soft(stream)
         hard = tf.logical_not(tf.logical_or(ranks > 0, soft))
-        later_hard = tf.concat([hard[1:], [True]], 0)[: tf.size(hard)]
-        heads = tf.where(tf.logical_and(hard, tf.logical_not(later_hard)))[:, 0]
+        later_hard = following(hard, True)
+        heads = places_of(tf.logical_and(hard, tf.logical_not(later_hard)))
         # where the next group starts, and for each element the end of its run of equal class
         group_end = tf.gather(following_true(hard), heads)
-        before = tf.concat([[0], ranks[:-1]], 0)[: tf.size(ranks)]
+        before = previous(ranks, 0)
         new_class = tf.logical_or(tf.equal(ranks, 0), tf.not_equal(ranks, before))
         class_end = following_true(new_class)
         last_index = tf.size(stream, tf.int64) - 1
@@ -117,7 +118,7 @@ class Compose(tf.Module):
                 tf.zeros_like(hard),
             ),
         )
-        stream = tf.tensor_scatter_nd_update(stream, heads[:, tf.newaxis], starters)
+        stream = tf.tensor_scatter_nd_update(stream, column(heads), starters)
         return tf.boolean_mask(stream, tf.logical_not(removed))
 
 

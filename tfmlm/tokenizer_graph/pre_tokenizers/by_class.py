@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfmlm.tokenizer_graph import probe
 from tfmlm.tokenizer_graph.registry import GAP
+from tfmlm.tokenizer_graph.shift import previous
 from tfmlm.tokenizer_graph.tables import ValueTable
 
 WORD, REMOVED, ISOLATED = 0, 1, 2
@@ -56,7 +57,7 @@ class IsolateOrRemove(tf.Module):
     def __call__(self, stream: tf.Tensor, starts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         classes = self._classes(stream)
         isolated = tf.equal(classes, ISOLATED)
-        before = tf.concat([[False], isolated[:-1]], 0)[: tf.size(stream)]
+        before = previous(isolated, False)
         if self.contiguous:
             split = tf.not_equal(isolated, before)
         else:

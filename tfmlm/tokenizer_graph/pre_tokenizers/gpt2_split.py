@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from tfmlm.tokenizer_graph.control import branch
 from tfmlm.tokenizer_graph.regex import boundaries, rust_class
+from tfmlm.tokenizer_graph.shift import column, following, places_of, previous
 from tfmlm.tokenizer_graph.tables import ValueTable
 
 GPT2_PATTERN = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
@@ -38,9 +39,9 @@ class Gpt2Split(tf.Module):
     def __call__(self, stream: tf.Tensor, starts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         classes = self._classes(stream)
         edge = boundaries(stream, starts)
-        before = tf.concat([[BARRIER], classes[:-1]], 0)[: tf.size(stream)]
-        later = tf.concat([classes[1:], [BARRIER]], 0)[: tf.size(stream)]
-        ends_word = tf.concat([edge[1:], [True]], 0)[: tf.size(stream)]
+        before = previous(classes, BARRIER)
+        later = following(classes, BARRIER)
+        ends_word = following(edge, True)
         is_white = classes >= WHITESPACE
         before_white = before >= WHITESPACE
         # whitespace: the first of a run, and its last before something that is none
@@ -61,7 +62,7 @@ class Gpt2Split(tf.Module):
     def _contractions(self, stream, edge, classes, split, is_quote) -> tf.Tensor:
         """A quote that starts a word and is followed by a contraction's letters ends after them."""
         size = tf.size(stream, tf.int64)
-        places = tf.where(tf.logical_and(is_quote, split))[:, 0]
+        places = places_of(tf.logical_and(is_quote, split))
 
         def ahead(distance):
             index = tf.minimum(places + distance, size - 1)
@@ -87,5 +88,5 @@ class Gpt2Split(tf.Module):
         stops = kept + 2 + tf.cast(tf.boolean_mask(two, found), tf.int64)
         # the word ends after the suffix; the change of class after the quote is none
         ones = tf.ones_like(kept, tf.bool)
-        split = tf.tensor_scatter_nd_update(split, (kept + 1)[:, tf.newaxis], tf.logical_not(ones))
-        return tf.tensor_scatter_nd_update(split, stops[:, tf.newaxis], ones)
+        split = tf.tensor_scatter_nd_update(split, column(kept + 1), tf.logical_not(ones))
+        return tf.tensor_scatter_nd_update(split, column(stops), ones)

@@ -11,6 +11,7 @@ from tfmlm.tokenizer_graph.pre_tokenizers.prefix import put_before
 from tfmlm.tokenizer_graph.pre_tokenizers.split_at import flags_of_single, split_at
 from tfmlm.tokenizer_graph.regex import boundaries
 from tfmlm.tokenizer_graph.registry import GAP, ROW, BuildContext
+from tfmlm.tokenizer_graph.shift import previous
 from tfmlm.tokenizer_graph.spec import MetaspacePreTokenizer
 
 SPACE = 0x20
@@ -31,7 +32,7 @@ class Metaspace(tf.Module):
             if self._scheme == "always":
                 first = boundaries(stream, starts)
             else:
-                before = tf.concat([[ROW], stream[:-1]], 0)[: tf.size(stream)]
+                before = previous(stream, ROW)
                 first = tf.equal(before, ROW)
             lacking = tf.logical_and(first, tf.not_equal(stream, self._replacement))
             lacking = tf.logical_and(lacking, stream < GAP)

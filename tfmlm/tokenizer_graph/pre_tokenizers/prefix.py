@@ -5,6 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfmlm.tokenizer_graph.edit import splice
+from tfmlm.tokenizer_graph.shift import places_of
 
 
 def put_before(
@@ -16,7 +17,7 @@ def put_before(
         stream, starts: int32 [n], bool [n], see `registry.py`.
         words: bool [n], first characters of the words to change.
     """
-    places = tf.where(words)[:, 0]
+    places = places_of(words)
     index = splice(tf.size(stream, tf.int64), places, places, 1)
     longer = tf.gather(tf.concat([stream, [character]], 0), index)
     # the new character starts the word, the one it was put before does not

@@ -9,6 +9,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfmlm.tokenizer_graph.registry import GAP
+from tfmlm.tokenizer_graph.shift import column, previous
 
 
 def split_at(
@@ -34,7 +35,7 @@ def split_at(
     """
     if invert:
         inside = tf.logical_not(inside)
-    before = tf.concat([[False], inside[:-1]], 0)[: tf.size(stream)]
+    before = previous(inside, False)
     if behavior == "Removed":
         removed = tf.logical_and(inside, stream < GAP)
         return tf.where(removed, GAP, stream), tf.logical_or(starts, firsts)
@@ -51,7 +52,7 @@ def split_at(
 
 def flags_of_single(inside: tf.Tensor) -> tf.Tensor:
     """`firsts` for matches of one element each."""
-    before = tf.concat([[False], inside[:-1]], 0)[: tf.size(inside)]
+    before = previous(inside, False)
     return tf.logical_or(inside, before)
 
 
@@ -60,7 +61,7 @@ def flags_of_spans(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """(inside, firsts) for sorted spans (int64 [m]) in a text of `size` elements (int64 scalar)."""
     ones = tf.ones_like(starts, tf.int32)
-    opened = tf.scatter_nd(starts[:, tf.newaxis], ones, size[tf.newaxis])
-    closed = tf.scatter_nd(ends[:, tf.newaxis], ones, size[tf.newaxis])
+    opened = tf.scatter_nd(column(starts), ones, size[tf.newaxis])
+    closed = tf.scatter_nd(column(ends), ones, size[tf.newaxis])
     inside = tf.cumsum(opened - closed) > 0
     return inside, tf.logical_or(opened > 0, closed > 0)

@@ -1,0 +1,27 @@
+"""Small vector operations, in as few ops as can be: at batch 1 their number is the cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+
+def previous(values: tf.Tensor, first: Any) -> tf.Tensor:
+    """Each element's predecessor, [n] -> [n]; the first one's is `first`."""
+    return tf.concat([tf.cast([first], values.dtype), values], 0)[:-1]
+
+
+def following(values: tf.Tensor, last: Any) -> tf.Tensor:
+    """Each element's successor, [n] -> [n]; the last one's is `last`."""
+    return tf.concat([values, tf.cast([last], values.dtype)], 0)[1:]
+
+
+def places_of(flags: tf.Tensor) -> tf.Tensor:
+    """Where flags (bool [n]) are true, int64 [m]."""
+    return tf.reshape(tf.where(flags), [-1])
+
+
+def column(values: tf.Tensor) -> tf.Tensor:
+    """[n] -> [n, 1], as scatter ops want their indices."""
+    return tf.expand_dims(values, 1)
