@@ -63,7 +63,8 @@ def test_trained_like_sentencepiece_with_byte_fallback():
     trained = Tokenizer(models.BPE())
     trained.train_from_iterator(words, trainers.BpeTrainer(vocab_size=3000, limit_alphabet=200))
     vocab: dict[str, int] = {"<unk>": 0}
-    for token in [*map(byte_token, range(256)), *trained.get_vocab()]:
+    ids = trained.get_vocab()
+    for token in [*map(byte_token, range(256)), *sorted(ids, key=ids.__getitem__)]:
         vocab.setdefault(token, len(vocab))
     # as sentencepiece models are converted: every way of building a token is a merge
     merges = [
@@ -79,7 +80,8 @@ def test_trained_like_sentencepiece_with_byte_fallback():
         compiled = Compiled(model)
         compiled.check(sorted(set(words)))
         compiled.check(["日本", "▁日a", "a日日b", "😀", "<0x41>", "\x00", "\U0010ffff日"])
-        compiled.check(long_words("aeioutns▁日", 3000, random.Random(3)))
+        compiled.check(long_words("aeioutns▁日", 20000, random.Random(3)))
+        compiled.check([letter * 20000 for letter in "abcdefghilmnoprstu=-."])
 
 
 def _random_model(rng: random.Random) -> tuple[models.BPE, str]:

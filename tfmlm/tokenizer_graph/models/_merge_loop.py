@@ -6,9 +6,10 @@ that needs as many steps as there are merges. Here each step does every merge of
 certain that nothing can come before it and change its symbols. Boundaries that no merge can ever
 cross (see `_merges.py`) cut the symbols into segments that do not influence each other. Then:
 
-1. The leftmost pair of the lowest rank in each segment is what the queue takes next there. If no
-   merge that consumes its product has a lower rank (it is `clean`), the queue goes on with the
-   other pairs of that rank in the segment.
+1. The leftmost pair of the lowest rank in each segment is what the queue takes next there. It
+   goes on with the next pair of this rank, unless the product makes a pair of a lower rank with
+   a neighbour: then the pairs that follow have to wait. No neighbour need be asked if no merge
+   that consumes the product has a lower rank (the merge is *clean*).
 2. A pair whose rank is lower than the limit of the boundary before it, and not above the limit of
    the boundary after it, will be merged before any merge that could touch its two symbols.
    (What touches them must cross one of the two boundaries, so its rank is at least that limit;
@@ -51,7 +52,7 @@ def merge_all(symbols: tf.Tensor, pairs: PairTable) -> tf.Tensor:
         return tf.reduce_min(entries) < _FINISHED
 
     def step(symbols, entries):
-        symbols = _step(symbols, entries)
+        symbols = _step(symbols, entries, pairs)
         return symbols, pairs(symbols)
 
     return tf.while_loop(
@@ -62,43 +63,56 @@ def merge_all(symbols: tf.Tensor, pairs: PairTable) -> tf.Tensor:
     )[0]
 
 
-def _step(symbols: tf.Tensor, entries: tf.Tensor) -> tf.Tensor:
+def _step(symbols: tf.Tensor, entries: tf.Tensor, pairs: PairTable) -> tf.Tensor:
     rank = tf.bitwise.right_shift(entries, RANK_SHIFT)
     limit = tf.bitwise.bitwise_and(tf.bitwise.right_shift(entries, LIMIT_SHIFT), MASK)
-    unclean = tf.bitwise.bitwise_and(entries, 1)
-
     segment = tf.cumsum(tf.cast(tf.equal(limit, NONE), tf.int32))
-    place = tf.bitwise.left_shift(rank, 32) + unclean * tf.range(tf.size(entries, tf.int64))
-    first = tf.equal(place, tf.gather(tf.math.segment_min(place, segment), segment))
+    lowest = tf.gather(tf.math.segment_min(rank, segment), segment)
 
     # The first and the last boundary are a separator's, so only those between can be merged.
+    inner, segment = entries[1:-1], segment[1:-1]
     rank, before, own, after = rank[1:-1], limit[:-2], limit[1:-1], limit[2:]
-    first = first[1:-1] & (rank < NONE)
+    mergeable = rank < NONE
+    first = tf.equal(rank, lowest[1:-1]) & mergeable
     unpreceded, unfollowed = rank < before, rank <= after
-    merged = first | (unpreceded & unfollowed)
+    safe = unpreceded & unfollowed
     # only a pair of equal symbols has the rank of the pair before it
-    repeated = tf.equal(entries[1:-1], entries[:-2]) & (rank < NONE)
-    merged = tf.cond(
-        tf.reduce_any(repeated),
-        lambda: tf.where(
-            repeated,
-            _every_second(repeated, first, unpreceded) & (first | tf.equal(rank, own) & unfollowed),
-            merged,
-        ),
-        lambda: merged,
-    )
+    repeated = tf.equal(inner, entries[:-2]) & mergeable
 
-    product = tf.bitwise.right_shift(entries[1:-1], PRODUCT_SHIFT)
-    product = tf.bitwise.bitwise_and(product, MASK)
+    def in_runs():
+        even, begins = _runs(repeated, unpreceded)
+        in_run = even & begins & tf.equal(rank, own) & unfollowed
+        return first & even, tf.where(repeated, in_run, safe)
+
+    first, safe = tf.cond(tf.reduce_any(repeated), in_runs, lambda: (first, safe))
+    product = tf.bitwise.bitwise_and(tf.bitwise.right_shift(inner, PRODUCT_SHIFT), MASK)
+    first = tf.cond(
+        tf.reduce_any(first & (tf.bitwise.bitwise_and(inner, 1) > 0)),
+        lambda: first & ~_blocked(first, rank, product, symbols, segment, pairs),
+        lambda: first,
+    )
+    merged = first | safe
     grown = tf.concat([symbols[:1], tf.where(merged, product, symbols[1:-2]), symbols[-2:]], 0)
     kept = tf.where(tf.logical_not(tf.pad(merged, [[2, 1]])))[:, 0]
     return tf.gather(grown, kept)
 
 
-def _every_second(repeated: tf.Tensor, first: tf.Tensor, unpreceded: tf.Tensor) -> tf.Tensor:
-    """The third, fifth, ... pair of each run, unless nothing is known about its first pair."""
+def _runs(repeated: tf.Tensor, unpreceded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """For each pair: is it the first, third, ... of its run; is the run's first not preceded."""
     starts = tf.where(tf.logical_not(repeated))[:, 0]
     start = tf.gather(starts, tf.cumsum(tf.cast(tf.logical_not(repeated), tf.int32)) - 1)
     distance = tf.range(tf.size(repeated, tf.int64)) - start
     even = tf.equal(tf.bitwise.bitwise_and(distance, 1), 0)
-    return even & (first | tf.gather(unpreceded, start))
+    return even, tf.gather(unpreceded, start)
+
+
+def _blocked(first, rank, product, symbols, segment, pairs: PairTable) -> tf.Tensor:
+    """Pairs before which, in their segment, a product makes a pair of a lower rank."""
+    # The queue goes from left to right: what follows has not been merged, what precedes has.
+    following, preceding = symbols[3:], symbols[:-3]
+    merged_before = tf.pad(first, [[2, 0]])[:-2]
+    preceding = tf.where(merged_before, tf.pad(product, [[2, 0]])[:-2], preceding)
+    new = tf.minimum(pairs.entries(product, following), pairs.entries(preceding, product))
+    lower = first & (tf.bitwise.right_shift(new, RANK_SHIFT) < rank)
+    count = tf.cumsum(tf.cast(lower, tf.int32), exclusive=True)
+    return count > tf.gather(tf.math.segment_min(count, segment), segment)

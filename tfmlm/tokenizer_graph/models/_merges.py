@@ -92,7 +92,11 @@ class PairTable(tf.Module):
 
     def __call__(self, symbols: tf.Tensor) -> tf.Tensor:
         """Symbols int64 [n] -> entries int64 [n - 1] of the boundaries between them."""
-        return self._entries(self._key(symbols[:-1], symbols[1:]))
+        return self.entries(symbols[:-1], symbols[1:])
+
+    def entries(self, left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
+        """Entries int64 [n] of pairs: left and right symbols int64 [n]."""
+        return self._entries(self._key(left, right))
 
 
 def _merge_arrays(
