@@ -6,152 +6,27 @@ cannot drift from them. Names and defaults follow `run_mlm.py` where it has the 
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import os
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeVar
 
+from tfmlm.config_base import Config, convert, read_config_file, require_range, setting
 from tfmlm.errors import UserError
+
+__all__ = [
+    "BlockConfig",
+    "Config",
+    "CorpusConfig",
+    "DeviceConfig",
+    "EvaluateConfig",
+    "MaskingConfig",
+    "TrainConfig",
+    "convert",
+    "read_config_file",
+]
 
 STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
 MIXED_PRECISIONS = ("no", "fp16", "bf16")
 SCHEDULES = ("linear", "cosine", "constant", "polynomial")
 TOKENIZER_KINDS = ("wordpiece", "bpe", "unigram")
-
-_Config = TypeVar("_Config", bound="Config")
-
-
-def setting(default: Any, help: str, choices: tuple[str, ...] | None = None) -> Any:
-    """A dataclass field with its help text and, for strings, the values that are allowed."""
-    metadata = {"help": help, "choices": choices}
-    if isinstance(default, list | tuple):
-        return dataclasses.field(default_factory=lambda: tuple(default), metadata=metadata)
-    return dataclasses.field(default=default, metadata=metadata)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config:
-    """Base: reading from and writing to files, validation at construction."""
-
-    def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, list):
-                object.__setattr__(self, field.name, tuple(value))
-            choices = field.metadata.get("choices")
-            if choices and value is not None and value not in choices:
-                raise UserError(f"{field.name} is {value!r}; choose from {', '.join(choices)}")
-        self.check()
-
-    def check(self) -> None:
-        """Raises `UserError` for values that cannot work. Subclasses extend it."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """All settings as JSON-ready values."""
-        values = dataclasses.asdict(self)
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
-
-    @classmethod
-    def from_dict(cls: type[_Config], values: dict[str, Any]) -> _Config:
-        """Makes the config from a mapping such as a YAML file's.
-
-        Raises:
-            UserError: an unknown setting, or a value of the wrong kind.
-        """
-        known = {field.name: field for field in dataclasses.fields(cls)}
-        unknown = sorted(set(values) - set(known))
-        if unknown:
-            import difflib
-
-            close = difflib.get_close_matches(unknown[0], known, n=1)
-            hint = f"; did you mean {close[0]}?" if close else ""
-            raise UserError(f"unknown setting {unknown[0]}{hint}")
-        return cls(**{name: convert(known[name], value) for name, value in values.items()})
-
-
-def convert(field: dataclasses.Field[Any], value: Any) -> Any:
-    """`value` in the field's type; accepts what YAML makes of it (1e-4 is a string there).
-
-    Raises:
-        UserError: the value cannot be read as the field's type.
-    """
-    kind = str(field.type)
-    if value is None:
-        if "None" in kind:
-            return None
-        raise UserError(f"{field.name} needs a value")
-    try:
-        if kind.startswith("tuple"):
-            items = [value] if isinstance(value, str | os.PathLike) else value
-            return tuple(str(item) for item in items)
-        if kind.startswith("bool"):
-            return _to_bool(value)
-        if kind.startswith("int"):
-            if isinstance(value, bool) or float(value) != int(float(value)):
-                raise ValueError
-            return int(float(value))
-        if kind.startswith("float"):
-            if isinstance(value, bool):
-                raise ValueError
-            return float(value)
-        if isinstance(value, dict | list):
-            raise ValueError
-        if value is False and "no" in (field.metadata.get("choices") or ()):
-            return "no"  # YAML reads a bare `no` as false
-        return str(value)
-    except (ValueError, TypeError):
-        expected = kind.replace(" | None", "")
-        raise UserError(f"{field.name} is {value!r}; expected {expected}") from None
-
-
-def _to_bool(value: Any) -> bool:
-    text = str(value).strip().lower()
-    if text in ("true", "yes", "on", "1"):
-        return True
-    if text in ("false", "no", "off", "0"):
-        return False
-    raise ValueError
-
-
-def read_config_file(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Reads a YAML or JSON file of settings.
-
-    Raises:
-        UserError: the file is missing, broken, or holds no mapping.
-    """
-    file = Path(path)
-    try:
-        text = file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"cannot read the config file {file}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UserError(f"the config file {file} is not UTF-8 text") from None
-    try:
-        if file.suffix.lower() == ".json":
-            values = json.loads(text)
-        else:
-            import yaml
-
-            values = yaml.safe_load(text)
-    except Exception as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"the config file {file} cannot be parsed: {reason}") from None
-    if not isinstance(values, dict):
-        raise UserError(f"the config file {file} must hold settings as NAME: VALUE")
-    return {str(name).replace("-", "_"): value for name, value in values.items()}
-
-
-def require_range(config: Any, name: str, low: float, high: float, open_low: bool = False) -> None:
-    """Raises `UserError` unless low <= value <= high (low < value if `open_low`)."""
-    value = getattr(config, name)
-    if value is None:
-        return
-    if not low <= value <= high or (open_low and value == low):
-        left = "over" if open_low else "at least"
-        bound = "" if high == float("inf") else f" and at most {high:g}"
-        raise UserError(f"{name} is {value:g}; it must be {left} {low:g}{bound}")
 
 
 @dataclass(frozen=True, kw_only=True)

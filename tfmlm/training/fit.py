@@ -228,7 +228,7 @@ class _Run:
                 masking=config,
                 seed=config.seed,
             )
-        train = train_results(state, keeper, data.samples, layout.global_rows)
+        train = report.train_results(state, keeper, data.samples, layout.global_rows)
         if not self.chief:
             return {**train, **(figures or {})}
         return self._write(model, tokenizer, state, train, figures, identity)
@@ -410,24 +410,6 @@ class _Run:
         results = report.write_results(self.folder, train, figures)
         run_folder.mark_finished(self.folder, identity)
         return results
-
-
-def train_results(
-    state: RunState, keeper: Checkpoints, samples: int | None, global_rows: int
-) -> dict[str, Any]:
-    """The figures of training, named as run_mlm.py's."""
-    seconds = keeper.seconds()
-    weights = np.diff([0, *[point["step"] for point in state.curve]])
-    losses = [point["loss"] for point in state.curve]
-    return {
-        "epoch": keeper.epoch,
-        "train_loss": float(np.average(losses, weights=weights)) if losses else math.nan,
-        "train_runtime": seconds,
-        "train_samples": samples,
-        "train_samples_per_second": keeper.step * global_rows / max(seconds, 1e-9),
-        "train_steps": keeper.step,
-        "train_steps_per_second": keeper.step / max(seconds, 1e-9),
-    }
 
 
 def _of_unknown_length(dataset: tf.data.Dataset) -> tf.data.Dataset:

@@ -7,9 +7,27 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tfmlm.files import TEMPORARY_PREFIX, atomic_write, write_json
 
 RUN_FILE = "training_config.json"
+
+
+def train_results(state: Any, keeper: Any, samples: int | None, global_rows: int) -> dict[str, Any]:
+    """The figures of training, named as run_mlm.py's."""
+    seconds = keeper.seconds()
+    weights = np.diff([0, *[point["step"] for point in state.curve]])
+    losses = [point["loss"] for point in state.curve]
+    return {
+        "epoch": keeper.epoch,
+        "train_loss": float(np.average(losses, weights=weights)) if losses else math.nan,
+        "train_runtime": seconds,
+        "train_samples": samples,
+        "train_samples_per_second": keeper.step * global_rows / max(seconds, 1e-9),
+        "train_steps": keeper.step,
+        "train_steps_per_second": keeper.step / max(seconds, 1e-9),
+    }
 
 
 def write_results(
