@@ -17,7 +17,6 @@ from tfmlm.config import TrainConfig
 from tfmlm.data.tokenizer_training import trained_tokenizer
 from tfmlm.errors import UserError
 from tfmlm.files import write_json
-from tfmlm.hub.model_card import model_card, with_training_loss
 from tfmlm.hub.safetensors import tie_decoder
 from tfmlm.models import load_config, load_model_and_report, load_tokenizer
 from tfmlm.training import model_setup, report, run_folder
@@ -231,7 +230,9 @@ class _Run:
         train = report.train_results(state, keeper, data.samples, layout.global_rows)
         if not self.chief:
             return {**train, **(figures or {})}
-        return self._write(model, tokenizer, state, train, figures, identity)
+        results = report.write_run(config, self.folder, model, tokenizer, state, train, figures)
+        run_folder.mark_finished(self.folder, identity)
+        return results
 
     # -- parts ------------------------------------------------------------------------------
 
@@ -381,35 +382,6 @@ class _Run:
         if signals.received == signal.SIGINT:
             raise KeyboardInterrupt
         return {"stopped": True, "train_steps": keeper.step}
-
-    def _write(
-        self,
-        model: Any,
-        tokenizer: Any,
-        state: RunState,
-        train: dict[str, Any],
-        figures: dict[str, Any] | None,
-        identity: dict[str, Any],
-    ) -> dict[str, Any]:
-        config = self.config
-        results = {**train, **(figures or {})}
-        base = config.model_name_or_path
-        card = model_card(
-            name=config.hub_model_id or self.folder.resolve().name,
-            config=config.to_dict(),
-            results=results,
-            mask_token=tokenizer.mask_token,
-            base_model=base if base and not Path(base).exists() else None,
-            history=with_training_loss(state.evaluations, state.curve),
-            model=model,
-            tokenizer=tokenizer,
-        )
-        report.save_checkpoint_folder(self.folder, model, tokenizer, card)
-        unigram = figures["unigram_loss"] if figures else None
-        report.draw_curve(self.folder / "training.png", state.curve, state.evaluations, unigram)
-        results = report.write_results(self.folder, train, figures)
-        run_folder.mark_finished(self.folder, identity)
-        return results
 
 
 def _of_unknown_length(dataset: tf.data.Dataset) -> tf.data.Dataset:

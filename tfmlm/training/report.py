@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from tfmlm.config import TrainConfig
 from tfmlm.files import TEMPORARY_PREFIX, atomic_write, write_json
+from tfmlm.hub.model_card import model_card, with_training_loss
 
 RUN_FILE = "training_config.json"
 
@@ -49,6 +51,39 @@ def json_ready(values: dict[str, Any]) -> dict[str, Any]:
         name: None if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in values.items()
     }
+
+
+def write_run(
+    config: TrainConfig,
+    folder: Path,
+    model: Any,
+    tokenizer: Any,
+    state: Any,
+    train: dict[str, Any],
+    figures: dict[str, Any] | None,
+) -> dict[str, Any]:
+    """Writes all that a finished run leaves; returns what `all_results.json` holds.
+
+    Args:
+        state: the run's `RunState`.
+        train: figures of training.
+        figures: held-out figures, or None.
+    """
+    base = config.model_name_or_path
+    card = model_card(
+        name=config.hub_model_id or folder.resolve().name,
+        config=config.to_dict(),
+        results={**train, **(figures or {})},
+        mask_token=tokenizer.mask_token,
+        base_model=base if base and not Path(base).exists() else None,
+        history=with_training_loss(state.evaluations, state.curve),
+        model=model,
+        tokenizer=tokenizer,
+    )
+    save_checkpoint_folder(folder, model, tokenizer, card)
+    unigram = figures["unigram_loss"] if figures else None
+    draw_curve(folder / "training.png", state.curve, state.evaluations, unigram)
+    return write_results(folder, train, figures)
 
 
 def draw_curve(
