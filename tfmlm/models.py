@@ -24,11 +24,6 @@ class LoadReport:
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]
 
-    @property
-    def head_is_missing(self) -> bool:
-        """True if the checkpoint is a bare encoder: no tensor of a masked-LM head was read."""
-        return any("bias" in name for name in self.missing)
-
 
 def load_model(name_or_dir: str | os.PathLike[str], revision: str | None = None) -> Any:
     """Loads a TF masked LM.
