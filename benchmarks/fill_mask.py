@@ -234,7 +234,6 @@ def matrix_peak() -> float:
     """Measured float32 GFLOP/s of a large matrix product in TensorFlow."""
     import tensorflow as tf
 
-    tf.config.threading.set_intra_op_parallelism_threads(THREADS)
     a = tf.random.normal([2048, 2048])
     best = float("inf")
     for _ in range(8):
