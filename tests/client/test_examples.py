@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,22 +11,12 @@ from typing import Any
 
 import pytest
 
+from tests.missing import need
 from tests.serve.fixtures import Address
 from tfmlm.client import RestClient
 
 CLIENTS = Path(__file__).parents[2] / "examples" / "clients"
 TEXT = "Paris is the [MASK] of France."
-
-
-def need(*programs: str) -> None:
-    """Skips, or fails where everything must be there, if a program is missing."""
-    missing = [name for name in programs if shutil.which(name) is None]
-    if not missing:
-        return
-    message = f"not on the PATH: {', '.join(missing)}"
-    if os.environ.get("TFMLM_REQUIRE_ALL") == "1":
-        pytest.fail(message)
-    pytest.skip(message)
 
 
 def run(*command: str) -> str:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
-import pytest
+from tests.missing import need
 
 TOKEN = "hf_AdasSecretTokenForTests0123456789"
 WORDS = ["the", "a", "cat", "dog", "sat", "on", "mat", "and", "ran", "to", "old", "new", "town"]
@@ -74,9 +72,4 @@ def make_folder(folder: Path) -> Path:
 
 def require_git_lfs() -> None:
     """Skips the test without git-lfs, unless everything is required: then it fails."""
-    missing = [tool for tool in ("git", "git-lfs") if shutil.which(tool) is None]
-    if missing:
-        reason = f"{' and '.join(missing)} not installed (Debian: apt install git git-lfs)"
-        if os.environ.get("TFMLM_REQUIRE_ALL") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
+    need("git", "git-lfs", install="Debian: apt install git git-lfs")

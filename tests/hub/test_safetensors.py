@@ -13,6 +13,7 @@ from safetensors import safe_open
 from transformers import TFAutoModelForMaskedLM
 
 from tests.architectures import ARCHITECTURES, small_model
+from tests.missing import missing
 from tfmlm.hub.safetensors import save_model, tie_decoder
 
 TORCH_PYTHON = os.environ.get("TFMLM_TORCH_PYTHON")
@@ -70,7 +71,7 @@ def test_tensorflow_reads_it_back(architecture: str, saved: dict) -> None:
 def pytorch(saved: dict, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict, dict]:
     """Logits by architecture from PyTorch in another process, and what it complained of."""
     if not TORCH_PYTHON:
-        pytest.skip("TFMLM_TORCH_PYTHON names no Python with torch and transformers")
+        missing("TFMLM_TORCH_PYTHON names no Python with torch and transformers")
     root = tmp_path_factory.mktemp("torch")
     np.savez(root / "in.npz", **_inputs())
     done = subprocess.run(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.missing import missing
 from tests.serve.fixtures import Address
 from tfmlm.client import RestClient
 
@@ -25,9 +25,7 @@ PAGE = Path(__file__).parents[2] / "tfmlm" / "serve" / "playground.html"
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     if not (BROWSER and DRIVER):
-        if os.environ.get("TFMLM_REQUIRE_ALL") == "1":
-            pytest.fail("chromium and chromium-driver are needed (Debian packages)")
-        pytest.skip("no chromium and chromedriver on the PATH")
+        missing("no chromium and chromedriver (Debian: apt install chromium chromium-driver)")
     from selenium import webdriver
 
     options = webdriver.ChromeOptions()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from tests.missing import need
 from tfmlm.cli import serve as serve_command
 from tfmlm.serve.config_files import (
     PROMETHEUS_PATH,
@@ -152,15 +152,8 @@ def kustomize(folder: Path) -> list[Any]:
     return list(yaml.safe_load_all(done.stdout))
 
 
-def need_kubectl() -> None:
-    if shutil.which("kubectl") is None:
-        if os.environ.get("TFMLM_REQUIRE_ALL") == "1":
-            pytest.fail("kubectl is needed")
-        pytest.skip("no kubectl on the PATH")
-
-
 def test_kustomization() -> None:
-    need_kubectl()
+    need("kubectl")
     rendered = kustomize(SERVING)
     for document in rendered:
         kubernetes_validate.validate(document, "1.31", strict=True)
@@ -182,7 +175,7 @@ def test_kustomization() -> None:
 
 
 def test_models_from_a_bucket(tmp_path: Path) -> None:
-    need_kubectl()
+    need("kubectl")
     folder = tmp_path / "serving"
     shutil.copytree(SERVING, folder)
     file = folder / "kustomization.yaml"

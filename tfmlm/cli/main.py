@@ -75,7 +75,7 @@ def configure_logging(verbose: bool) -> None:
     quieten_tensorflow_import()
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("DATASETS_VERBOSITY", "error")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "0")
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")
     for name in (
         "tensorflow",
         "absl",
