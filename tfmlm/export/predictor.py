@@ -26,7 +26,12 @@ class ModelPredictor(tf.Module):
         """
         super().__init__(name="predictor")
         self.weights = list(model.variables)
-        self._run = lambda inputs, indices: masked_logits(model, inputs, indices)
+
+        def run(inputs: dict[str, tf.Tensor], indices: tf.Tensor) -> tf.Tensor:
+            return masked_logits(model, inputs, indices)
+
+        # Signatures are traced without AutoGraph; Funnel and Longformer branch on tensors.
+        self._run = tf.autograph.to_graph(run)
         self._token_types = token_types
 
     def __call__(
