@@ -28,7 +28,7 @@ def test_every_command_of_the_contract_is_there() -> None:
 def test_help_lists_the_commands() -> None:
     done = tfmlm("--help")
     assert done.returncode == 0
-    assert all(f"\n  {name} " in done.stdout for name in available_commands())
+    assert all(f"\n    {name} " in done.stdout for name in available_commands())
 
 
 @pytest.mark.parametrize("name", available_commands())
