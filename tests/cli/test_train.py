@@ -189,8 +189,7 @@ def test_wrong_call_is_one_line_and_leaves_nothing(
     assert code == 2, lines
     assert message.format(tmp=files) in lines[-1]
     assert lines[-1].startswith(("tfmlm train: error: ", "tfmlm: error: "))
-    noise = ("Training a bpe tokenizer", "Tokenizing")
-    assert [x for x in lines[:-1] if x.strip() and not x.lstrip("\r").startswith(noise)] == []
+    assert len(lines) == 1
     assert {p: p.read_bytes() for p in files.rglob("*") if p.is_file()} == before
     if out.exists():
         assert {p.name for p in out.iterdir()} <= {"checkpoints"}

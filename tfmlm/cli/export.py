@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
         max_text_bytes=args.max_text_bytes,
         max_top_k=args.max_top_k,
         dtype=args.dtype,
-        progress=lambda message: print(f"{message} …", file=sys.stderr, flush=True),
+        progress=_tell,
     )
     record = read_record(Path(path))
     if args.json:
@@ -89,6 +89,12 @@ def run(args: argparse.Namespace) -> int:
     )
     print(path)
     return 0
+
+
+def _tell(message: str) -> None:
+    """What is done next, for people; elsewhere an error is to be the only line."""
+    if sys.stderr.isatty():
+        print(f"{message} …", file=sys.stderr, flush=True)
 
 
 def _lines(path: str) -> list[str]:

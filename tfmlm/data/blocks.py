@@ -210,7 +210,9 @@ def _write_blocks(
     )
     schema = pa.schema([("input_ids", pa.list_(pa.int32()))])
     rows = 0
-    bar = tqdm(desc="Tokenizing", unit=" texts", unit_scale=True, disable=not progress)
+    bar = tqdm(
+        desc="Tokenizing", unit=" texts", unit_scale=True, disable=None if progress else True
+    )
     with bar, pa.OSFile(str(folder / _FILE), "wb") as file, pa.ipc.new_stream(file, schema) as out:
         for chunk in _chunks(_all_blocks(builder, corpus, bar)):
             rows += len(chunk)

@@ -239,7 +239,8 @@ class _Run:
     def _tokenizer(self) -> Any:
         config = self.config
         if config.train_tokenizer:
-            self.say(f"Training a {config.train_tokenizer} tokenizer")
+            if sys.stderr.isatty():  # elsewhere an error is to be the only line
+                self.say(f"Training a {config.train_tokenizer} tokenizer")
             return trained_tokenizer(
                 self.corpora.train,
                 config.train_tokenizer,
