@@ -63,7 +63,7 @@ def test_wrong_calls(tmp_path, capsys, arguments, message):
 
 
 def test_two_exports_at_once_and_a_killed_one(tmp_path):
-    command = [sys.executable, "-m", "tfmlm", "export", "--json"]
+    command = [sys.executable, "-m", "tfmlm", "export", "--json", "--verbose"]
     command += ["--model_name_or_path", str(bert_checkpoint()), "--export_dir", str(tmp_path)]
     killed = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     for line in killed.stderr:

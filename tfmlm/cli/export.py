@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
         max_text_bytes=args.max_text_bytes,
         max_top_k=args.max_top_k,
         dtype=args.dtype,
-        progress=_tell,
+        progress=_tell if args.verbose or sys.stderr.isatty() else None,
     )
     record = read_record(Path(path))
     if args.json:
@@ -92,9 +92,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _tell(message: str) -> None:
-    """What is done next, for people; elsewhere an error is to be the only line."""
-    if sys.stderr.isatty():
-        print(f"{message} …", file=sys.stderr, flush=True)
+    """What is done next; not where an error is to be the only line."""
+    print(f"{message} …", file=sys.stderr, flush=True)
 
 
 def _lines(path: str) -> list[str]:
