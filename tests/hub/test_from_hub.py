@@ -87,6 +87,8 @@ def test_a_private_model_comes_back_by_name_revision_and_offline(hub, folder, tm
     hub.repositories["ada/model"].git("update-ref", "refs/heads/main", "refs/heads/v1")
     filled = json.loads(tfmlm("fill", "ada/model", "the [MASK] sat", "--json").stdout)
     assert filled
+    tagged = ("fill", "ada/model", "the [MASK] sat", "--json", "--revision", "v1")
+    assert json.loads(tfmlm(*tagged).stdout)
     hub.stop()
     again = tfmlm("fill", "ada/model", "the [MASK] sat", "--json", HF_HUB_OFFLINE="1")
     assert json.loads(again.stdout) == filled

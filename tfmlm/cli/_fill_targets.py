@@ -20,8 +20,8 @@ class Filler(Protocol):
         """For each text a list of items, or a list of lists if it has several masks."""
 
 
-def open_target(target: str) -> Filler:
-    """Finds out what a target is.
+def open_target(target: str, revision: str | None = None) -> Filler:
+    """Finds out what a target is; `revision` is a branch, tag or commit of a model on the Hub.
 
     Raises:
         UserError: it is none of those that `fill` knows.
@@ -41,7 +41,7 @@ def open_target(target: str) -> Filler:
         return GrpcClient(parts.netloc, name)
     folder = Path(target)
     if _is_hub_name(target) and not folder.parent.exists():
-        return CheckpointTarget(target)
+        return CheckpointTarget(target, revision)
     if not folder.is_dir():
         raise UserError(
             f"no folder {target}; give an export folder, a checkpoint folder, user/model, "
@@ -62,12 +62,12 @@ def _is_hub_name(target: str) -> bool:
 class CheckpointTarget:
     """A checkpoint without an export: a folder, or a model's name on the Hub."""
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, revision: str | None = None) -> None:
         from tfmlm.export.lengths import choose_max_length
         from tfmlm.export.reference import CheckpointFiller, special_tokens
         from tfmlm.models import load_model, load_tokenizer
 
-        model, tokenizer = load_model(source), load_tokenizer(source)
+        model, tokenizer = load_model(source, revision), load_tokenizer(source, revision)
         if not tokenizer.is_fast:
             raise UserError(f"{source} has no fast tokenizer, which tfmlm fill needs")
         prefix, suffix = special_tokens(tokenizer)

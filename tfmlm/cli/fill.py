@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--targets", help="score these words alone, separated by commas", metavar="WORD,WORD"
     )
+    parser.add_argument("--revision", help="branch, tag or commit of a model on the Hub")
     parser.add_argument("--plot", metavar="FILE.png", help="draw the words' probabilities")
     parser.add_argument("--json", action="store_true", help="print the pipeline's lists as JSON")
 
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError("--targets is empty; give words separated by commas")
     if args.plot:
         _check_plot(args.plot)
-    filler = open_target(args.target)
+    filler = open_target(args.target, args.revision)
     items = filler.fill(texts, args.top_k, words)
     masks = [item if _has_several_masks(item) else [item] for item in items]
     if args.plot:
