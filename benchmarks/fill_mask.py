@@ -1,10 +1,11 @@
 """Speed of filling masks: the export in a session, against the HF pipeline and onnxruntime.
 
-Covers milliseconds a text for encoders of 6×384 and 12×768 with
-BERT's vocabulary, texts of 20 words and of mixed lengths (5 to 200), batches of 1, 8 and 32; first
-request with and without warm-up, load time, peak memory, and the share of the machine's float32
-matrix peak. All processes get the same weights and two threads, and take turns, so that a busy
-machine slows all alike; figures are medians, ratios are of one interleaved run.
+Covers milliseconds a text for encoders of 6×384 and 12×768 with BERT's vocabulary and random
+weights, texts of 20 words and of mixed lengths (5 to 200), batches of 1, 8 and 32; load time, first
+requests with and without warm-up, peak memory, and the share of the machine's float32 matrix peak.
+All processes get the same weights and two threads, and take turns with pauses between them (thread
+pools spin for a while after their work), so that a busy machine slows all alike. Figures are
+medians; ratios are of one interleaved run.
 
     TFMLM_TORCH_PYTHON=/path/to/python python benchmarks/fill_mask.py --json fill_mask.json
 
@@ -18,64 +19,29 @@ import argparse
 import json
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 SIZES = {"6x384": (6, 384, 12), "12x768": (12, 768, 12)}
 BATCHES = (1, 8, 32)
+TEXTS = ("20 words", "5-200 words")
 THREADS = 2
-WORDS = [
-    "time",
-    "year",
-    "people",
-    "way",
-    "day",
-    "man",
-    "thing",
-    "woman",
-    "life",
-    "child",
-    "world",
-    "school",
-    "state",
-    "family",
-    "student",
-    "group",
-    "country",
-    "problem",
-    "hand",
-    "part",
-    "place",
-    "case",
-    "week",
-    "company",
-    "system",
-    "program",
-    "question",
-    "work",
-    "government",
-    "number",
-    "night",
-    "point",
-    "home",
-    "water",
-    "room",
-    "mother",
-    "area",
-    "money",
-    "story",
-    "fact",
-    "month",
-    "lot",
-    "right",
-    "study",
-    "book",
-]
+#: Seconds between the turns of two workers.
+PAUSE = 0.02
+#: What a worker needs beside this one, by environment variable.
+PYTHONS = {"torch": "TFMLM_TORCH_PYTHON", "onnx": "TFMLM_ONNX_PYTHON"}
+WORDS = """
+    time year people way day man thing woman life child world school state family student group
+    country problem hand part place case week company system program question work government
+    number night point home water room mother area money story fact month lot right study book
+"""
 
 
 def texts(kind: str, count: int) -> list[str]:
@@ -86,7 +52,7 @@ def texts(kind: str, count: int) -> list[str]:
     found = []
     for _ in range(count):
         length = 20 if kind == "20 words" else generator.randint(5, 200)
-        words = [generator.choice(WORDS) for _ in range(length)]
+        words = generator.choices(WORDS.split(), k=length)
         words[generator.randrange(length)] = "[MASK]"
         found.append(" ".join(words))
     return found
@@ -122,26 +88,41 @@ def make_checkpoint(folder: Path, size: str, tokenizer_dir: Path) -> None:
 def work(kind: str, folder: str) -> None:
     """Answers requests from standard input until it ends: JSON lists of texts -> seconds."""
     start = time.perf_counter()
-    call = {"export": _export, "bf16": _export, "torch": _torch, "onnx": _onnx}[kind](folder)
-    loaded = time.perf_counter() - start
-    print(json.dumps({"load": loaded}), flush=True)
+    call = {"torch": _torch, "onnx": _onnx}.get(kind, _export)(folder)
+    print(json.dumps({"seconds": time.perf_counter() - start}), flush=True)
     for line in sys.stdin:
         batch = json.loads(line)
         start = time.perf_counter()
-        call(batch)
+        if batch is None:
+            _warm_up(call, folder)
+        else:
+            call(batch)
         print(json.dumps({"seconds": time.perf_counter() - start, **_peak()}), flush=True)
 
 
 def _peak() -> dict[str, float]:
-    import resource
-
-    return {"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    """Largest resident size of this process since its own program began."""
+    status = Path("/proc/self/status")
+    found = re.search(r"VmHWM:\s*(\d+) kB", status.read_text()) if status.exists() else None
+    return {"peak_mb": int(found[1]) / 1024} if found else {}
 
 
 def _export(folder: str) -> Any:
     import tfmlm
 
     return tfmlm.load(folder)
+
+
+def _warm_up(fill: Any, folder: str) -> None:
+    """Runs the requests that TF Serving runs before it takes the first one."""
+    import tensorflow as tf
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    path = Path(folder) / "assets.extra" / "tf_serving_warmup_requests"
+    for record in tf.compat.v1.io.tf_record_iterator(str(path)):
+        request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
+        inputs = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
+        fill.predict(request.model_spec.signature_name, inputs)
 
 
 def _torch(folder: str) -> Any:
@@ -156,31 +137,20 @@ def _torch(folder: str) -> Any:
 def _onnx(folder: str) -> Any:
     import numpy as np
     import onnxruntime
-    import torch
-    from transformers import AutoModelForMaskedLM, AutoTokenizer
+    from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
     path = Path(folder) / "model.onnx"
     if not path.exists():
-        model = AutoModelForMaskedLM.from_pretrained(folder, attn_implementation="eager").eval()
-        example = tokenizer("a [MASK]", return_tensors="pt")
-        names = list(example)
-        torch.onnx.export(
-            model,
-            tuple(example[name] for name in names),
-            str(path),
-            input_names=names,
-            output_names=["logits"],
-            dynamic_axes={name: {0: "batch", 1: "tokens"} for name in (*names, "logits")},
-            dynamo=False,
-        )
+        _write_onnx(folder, path, tokenizer)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = THREADS
     session = onnxruntime.InferenceSession(str(path), options, ["CPUExecutionProvider"])
+    names = [entry.name for entry in session.get_inputs()]
 
     def call(batch: list[str]) -> Any:
         inputs = tokenizer(batch, return_tensors="np", padding=True)
-        (logits,) = session.run(["logits"], dict(inputs))
+        (logits,) = session.run(["logits"], {name: inputs[name] for name in names})
         rows, places = np.nonzero(inputs["input_ids"] == tokenizer.mask_token_id)
         chosen = logits[rows, places]
         chosen = np.exp(chosen - chosen.max(-1, keepdims=True))
@@ -191,30 +161,55 @@ def _onnx(folder: str) -> Any:
     return call
 
 
+def _write_onnx(folder: str, path: Path, tokenizer: Any) -> None:
+    import torch
+    from transformers import AutoModelForMaskedLM
+
+    model = AutoModelForMaskedLM.from_pretrained(folder, attn_implementation="eager").eval()
+    model.config.return_dict = False
+    example = tokenizer(["a [MASK] text", "[MASK]"], return_tensors="pt", padding=True)
+    names = ["input_ids", "attention_mask", "token_type_ids"]
+    torch.onnx.export(
+        model,
+        tuple(example[name] for name in names),
+        str(path),
+        input_names=names,
+        output_names=["logits"],
+        dynamic_axes={name: {0: "batch", 1: "tokens"} for name in (*names, "logits")},
+        opset_version=17,
+        dynamo=False,
+    )
+
+
 class Worker:
     """A process that fills masks on request."""
 
     def __init__(self, python: str, kind: str, folder: Path) -> None:
         environment = {**os.environ, "OMP_NUM_THREADS": str(THREADS), "HF_HUB_OFFLINE": "1"}
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  (closed with the worker)
         self._process = subprocess.Popen(
             [python, __file__, "--worker", kind, str(folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=self._errors,
             text=True,
             env=environment,
         )
-        self.load_seconds = self._read()["load"]
+        self.peak_mb = 0.0
+        self.load_seconds = self._read()
 
-    def _read(self) -> dict[str, float]:
+    def _read(self) -> float:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             if line.startswith("{"):
-                return json.loads(line)
-        raise RuntimeError(f"a worker ended with code {self._process.wait()}")
+                answer = json.loads(line)
+                self.peak_mb = answer.get("peak_mb", self.peak_mb)
+                return answer["seconds"]
+        self._errors.seek(0)
+        raise SystemExit(f"a worker ended: {self._errors.read()[-2000:]}")
 
-    def run(self, batch: list[str]) -> dict[str, float]:
-        """Seconds of one request, and the process's peak memory."""
+    def run(self, batch: list[str] | None) -> float:
+        """Seconds of one request; None: of all warm-up requests."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(batch) + "\n")
         self._process.stdin.flush()
@@ -225,6 +220,7 @@ class Worker:
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait()
+        self._errors.close()
 
 
 # ------------------------------------------------------------------------------- the run
@@ -243,60 +239,120 @@ def matrix_peak() -> float:
     return 2 * 2048**3 / best / 1e9
 
 
-def flops(size: str, tokens: int, masks: int) -> float:
+def flops(size: str, tokens: float, masks: int) -> float:
     """Multiplications and additions of the dense layers and the projection at the masks."""
     layers, hidden, _ = SIZES[size]
     return 2.0 * (12 * layers * hidden**2 * tokens + masks * hidden * (hidden + 30_522))
 
 
-def measure(size: str, rounds: int, work_dir: Path, tokenizer_dir: Path) -> dict[str, Any]:
-    """All workers of one model size, taking turns."""
+def prepare(size: str, work_dir: Path, tokenizer_dir: Path, kinds: list[str]) -> dict[str, Any]:
+    """What each worker runs, made where it is not there: interpreter and folder."""
     import tfmlm
 
     checkpoint = work_dir / size
-    make_checkpoint(checkpoint, size, tokenizer_dir)
-    model, tokenizer = tfmlm.load_model(checkpoint), tfmlm.load_tokenizer(checkpoint)
-    start = time.perf_counter()
-    plain = Path(tfmlm.export_saved_model(model, tokenizer, work_dir / f"{size}-export"))
-    exported = time.perf_counter() - start
-    half = Path(tfmlm.export_saved_model(model, tokenizer, work_dir / f"{size}-bf16", dtype="bf16"))
-    places = {"export": (sys.executable, plain), "bf16": (sys.executable, half)}
-    for kind in ("torch", "onnx"):
-        python = os.environ.get(f"TFMLM_{kind.upper()}_PYTHON")
-        if python:
-            places[kind] = (python, checkpoint)
-    workers = {kind: Worker(python, kind, folder) for kind, (python, folder) in places.items()}
-    result: dict[str, Any] = {
-        "export_seconds": exported,
-        "export_mb": sum(f.stat().st_size for f in plain.rglob("*") if f.is_file()) / 1e6,
-        "load_seconds": {kind: worker.load_seconds for kind, worker in workers.items()},
+    if not checkpoint.exists():
+        make_checkpoint(checkpoint, size, tokenizer_dir)
+    places: dict[str, Any] = {}
+    for kind, dtype in (("export", "float32"), ("bf16", "bfloat16")):
+        folder = work_dir / f"{size}-{kind}"
+        if kind in kinds:
+            if not folder.exists():
+                tfmlm.export_saved_model(checkpoint, None, folder, dtype=dtype)
+            places[kind] = (sys.executable, folder / "1")
+    for kind, variable in PYTHONS.items():
+        if kind in kinds and os.environ.get(variable):
+            places[kind] = (os.environ[variable], checkpoint)
+    return places
+
+
+def first_requests(python: str, kind: str, folder: Path) -> dict[str, float]:
+    """Milliseconds of first requests of a new process, and of one that was warmed up."""
+    short, long = texts("20 words", 1), texts("5-200 words", 8)
+    cold, warm = Worker(python, kind, folder), Worker(python, kind, folder)
+    found = {
+        "load": cold.load_seconds,
+        "first": cold.run(short),
+        "first_of_another_batch": cold.run(long),
+        "warm_up": warm.run(None),
+        "first_after_warm_up": warm.run(short),
+        "first_of_another_batch_after_warm_up": warm.run(long),
     }
-    first = texts("20 words", 1)
-    result["first_request_ms"] = {k: 1e3 * w.run(first)["seconds"] for k, w in workers.items()}
-    result["second_request_ms"] = {k: 1e3 * w.run(first)["seconds"] for k, w in workers.items()}
-    peak: dict[str, float] = {}
-    for kind_of_text in ("20 words", "5-200 words"):
-        for batch in BATCHES:
-            sets = texts(kind_of_text, batch * max(4, 32 // batch))
-            batches = [sets[i : i + batch] for i in range(0, len(sets), batch)]
-            times: dict[str, list[float]] = {kind: [] for kind in workers}
-            for number in range(rounds + 2):
-                for kind, worker in workers.items():
-                    answer = worker.run(batches[number % len(batches)])
-                    peak[kind] = answer["peak_mb"]
-                    if number >= 2:
-                        times[kind].append(1e3 * answer["seconds"] / batch)
-            medians = {kind: statistics.median(values) for kind, values in times.items()}
-            tokens = sum(len(tokenizer(t)["input_ids"]) for t in sets) / len(sets)
-            result[f"{kind_of_text}, batch {batch}"] = {
-                "ms_a_text": medians,
-                "times_the_export": {k: v / medians["export"] for k, v in medians.items()},
-                "gflops": flops(size, round(tokens), 1) / medians["export"] / 1e6,
-            }
-    result["peak_mb"] = peak
+    cold.close()
+    warm.close()
+    return {f"{name}_ms": 1e3 * seconds for name, seconds in found.items()}
+
+
+def one_setting(workers: dict[str, Worker], batches: list[list[str]], seconds: float) -> Any:
+    """Median milliseconds a text of each worker, who take turns for so many seconds."""
+    times: dict[str, list[float]] = {kind: [] for kind in workers}
+    for worker in workers.values():
+        worker.run(batches[0])
+    end = time.monotonic() + seconds
+    number = 0
+    while number < 5 or time.monotonic() < end:
+        for kind, worker in workers.items():
+            batch = batches[number % len(batches)]
+            time.sleep(PAUSE)
+            times[kind].append(1e3 * worker.run(batch) / len(batch))
+        number += 1
+    return {kind: statistics.median(values) for kind, values in times.items()}
+
+
+def measure(args: argparse.Namespace, size: str, work_dir: Path, tokenizer_dir: Path) -> Any:
+    """All workers of one model size, taking turns."""
+    from transformers import AutoTokenizer
+
+    places = prepare(size, work_dir, tokenizer_dir, args.kinds)
+    tokenizer = AutoTokenizer.from_pretrained(tokenizer_dir)
+    peak = matrix_peak()
+    result: dict[str, Any] = {"matrix_peak_gflops": peak}
+    for kind in ("export", "bf16"):
+        if kind in places and not args.no_first:
+            result[f"{kind}_process"] = first_requests(places[kind][0], kind, places[kind][1])
+    workers = {kind: Worker(python, kind, folder) for kind, (python, folder) in places.items()}
+    result["load_seconds"] = {kind: worker.load_seconds for kind, worker in workers.items()}
+    for name, batch in _settings(args):
+        sets = texts(name, batch * max(4, 32 // batch))
+        batches = [sets[i : i + batch] for i in range(0, len(sets), batch)]
+        medians = one_setting(workers, batches, args.seconds)
+        tokens = statistics.mean(len(tokenizer(text)["input_ids"]) for text in sets)
+        base = medians[next(iter(workers))]
+        result[f"{name}, batch {batch}"] = {
+            "ms_a_text": medians,
+            "times_the_first": {kind: value / base for kind, value in medians.items()},
+            "share_of_matrix_peak": {
+                kind: flops(size, tokens, 1) / value / 1e6 / peak for kind, value in medians.items()
+            },
+        }
+        _tell(size, name, batch, result[f"{name}, batch {batch}"])
+    result["peak_mb"] = {kind: worker.peak_mb for kind, worker in workers.items()}
     for worker in workers.values():
         worker.close()
     return result
+
+
+def _settings(args: argparse.Namespace) -> Iterator[tuple[str, int]]:
+    for name in args.texts:
+        for batch in args.batches:
+            yield name, batch
+
+
+def _tell(size: str, name: str, batch: int, found: dict[str, Any]) -> None:
+    base = next(iter(found["ms_a_text"]))
+    figures = ", ".join(
+        f"{kind} {found['ms_a_text'][kind]:.2f} ms ({ratio:.2f} × {base})"
+        for kind, ratio in found["times_the_first"].items()
+    )
+    print(f"{size}, {name}, batch {batch}: {figures}", file=sys.stderr, flush=True)
+
+
+def _commit() -> str:
+    done = subprocess.run(
+        ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"],
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout.strip()
 
 
 def main() -> None:
@@ -304,7 +360,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tokenizer", type=Path, help="folder with BERT's tokenizer files")
     parser.add_argument("--sizes", nargs="+", default=list(SIZES), choices=list(SIZES))
-    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--texts", nargs="+", default=list(TEXTS), choices=list(TEXTS))
+    parser.add_argument("--batches", nargs="+", default=list(BATCHES), type=int)
+    parser.add_argument("--kinds", nargs="+", default=["export", "bf16", *PYTHONS])
+    parser.add_argument("--seconds", type=float, default=15, help="for each setting")
+    parser.add_argument("--no_first", action="store_true", help="leave first requests out")
+    parser.add_argument("--work_dir", type=Path, help="models and exports are kept here")
+    parser.add_argument("--prepare", action="store_true", help="make models and exports only")
     parser.add_argument("--json", type=Path, help="write the figures here too")
     parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -318,13 +380,18 @@ def main() -> None:
 
         tokenizer_dir = bert_uncased_dir()
     report: dict[str, Any] = {"processor": platform.processor() or platform.machine()}
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as temporary:
+        work_dir = args.work_dir or Path(temporary)
         for size in args.sizes:
-            report[size] = measure(size, args.rounds, Path(folder), tokenizer_dir)
+            if args.prepare:
+                for kind, place in prepare(size, work_dir, tokenizer_dir, args.kinds).items():
+                    Worker(place[0], kind, place[1]).close()
+                continue
+            report[size] = measure(args, size, work_dir, tokenizer_dir)
     import tensorflow as tf
 
     report["versions"] = {"python": platform.python_version(), "tensorflow": tf.__version__}
-    report["matrix_peak_gflops"] = matrix_peak()
+    report["commit"] = _commit()
     text = json.dumps(report, indent=2)
     print(text)
     if args.json:
