@@ -9,10 +9,8 @@ from tfmlm.serve.config_files import (
     BatchingOptions,
     SSLConfig,
     read_batching_options,
-    read_model_config,
     read_prometheus_path,
     read_text_proto,
-    single_model_config,
 )
 
 
@@ -80,11 +78,6 @@ def test_monitoring(tmp_path: Path) -> None:
     assert read('prometheus_config { enable: false path: "/m" }') is None
     with pytest.raises(UserError, match="must begin with a slash"):
         read('prometheus_config { enable: true path: "m" }')
-
-
-def test_models(tmp_path: Path) -> None:
-    text = 'model_config_list { config { name: "a" base_path: "/a" model_platform: "tensorflow" } }'
-    assert read_model_config(write(tmp_path, text)) == single_model_config("a", "/a")
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:

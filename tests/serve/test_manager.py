@@ -20,9 +20,6 @@ from tests.serve.fixtures import ONE_MASK, Address, serving
 from tests.serve.test_rest import ask
 from tfmlm.client import GrpcClient, RestClient
 from tfmlm.errors import RunFailedError, UserError
-from tfmlm.serve.config_files import pick_versions
-from tfmlm.serve.manager import check_model_config, version_folders
-from tfmlm.serve.status import StatusError
 
 
 def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
@@ -253,36 +250,3 @@ def test_a_server_waits_for_its_first_version(base: Path, toy_versions: Path) ->
     # start returns when there is one: the poller must find it
     with serving(model_base_path=str(empty)) as address:
         assert states(address) == {1: "AVAILABLE"}
-
-
-def test_pick_versions() -> None:
-    def pick(text: str) -> list[int]:
-        entry = config(f"model_config_list {{ {model('m', Path('/m'), text)} }}")
-        policy = entry.model_config_list.config[0].model_version_policy
-        return pick_versions(policy, [10, 9, 2])
-
-    assert pick("") == [10]
-    assert pick("model_version_policy { latest {} }") == [10]
-    assert pick("model_version_policy { latest { num_versions: 2 } }") == [9, 10]
-    assert pick("model_version_policy { all {} }") == [2, 9, 10]
-    assert pick("model_version_policy { specific { versions: 9 versions: 3 } }") == [9]
-
-
-def test_version_folders(tmp_path: Path) -> None:
-    for name in ("1", "0002", "x", ".tmp-3", "-4", "5.0", "９"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "7").write_text("a file")
-    assert version_folders(tmp_path) == {1: tmp_path / "1", 2: tmp_path / "0002"}
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ('config { name: "a" base_path: "/a" }', "neither ModelServerConfig::model_type"),
-        ('config { name: "a" base_path: "/a" model_platform: "x" }', "unsupported platform x"),
-        ('config { base_path: "/a" model_platform: "tensorflow" }', "has no name"),
-    ],
-)
-def test_wrong_model_configs(text: str, message: str) -> None:
-    with pytest.raises(StatusError, match=message):
-        check_model_config(config(f"model_config_list {{ {text} }}"))

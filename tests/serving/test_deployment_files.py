@@ -19,13 +19,11 @@ from tests.missing import need
 from tfmlm.cli import serve as serve_command
 from tfmlm.serve.config_files import (
     PROMETHEUS_PATH,
-    pick_versions,
     read_batching_options,
-    read_model_config,
     read_prometheus_path,
 )
-from tfmlm.serve.manager import check_model_config
 from tfmlm.serve.metrics import Metrics
+from tfmlm.serve.model_config import check_model_config, pick_versions, read_model_config
 
 SERVING = Path(__file__).parents[2] / "serving"
 IMAGE = "tensorflow/serving:2.20.0"

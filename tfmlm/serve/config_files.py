@@ -8,7 +8,6 @@ here; sources: `tensorflow_serving/config/monitoring_config.proto`, `ssl_config.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -163,31 +162,3 @@ def read_prometheus_path(path: str | os.PathLike[str]) -> str | None:
     if config.path and not config.path.startswith("/"):
         raise UserError(f"{path}: the path of the metrics must begin with a slash")
     return config.path or PROMETHEUS_PATH
-
-
-def single_model_config(name: str, base_path: str) -> Any:
-    """The ModelServerConfig that `--model_name` and `--model_base_path` stand for."""
-    from tensorflow_serving.config import model_server_config_pb2
-
-    config = model_server_config_pb2.ModelServerConfig()
-    config.model_config_list.config.add(name=name, base_path=base_path, model_platform="tensorflow")
-    return config
-
-
-def read_model_config(path: str | os.PathLike[str]) -> Any:
-    """A ModelServerConfig from a `models.config`."""
-    from tensorflow_serving.config import model_server_config_pb2
-
-    return read_text_proto(path, model_server_config_pb2.ModelServerConfig())
-
-
-def pick_versions(policy: Any, found: Sequence[int]) -> list[int]:
-    """The versions that a ServableVersionPolicy wants among those found, ascending."""
-    found = sorted(set(found))
-    kind = policy.WhichOneof("policy_choice")
-    if kind == "all":
-        return found
-    if kind == "specific":
-        wanted = set(policy.specific.versions)
-        return [version for version in found if version in wanted]
-    return found[-max(policy.latest.num_versions, 1) :]

@@ -7,50 +7,21 @@ only when a newer one is available; a version that cannot be loaded is reported 
 from __future__ import annotations
 
 import logging
-import re
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tfmlm.serve.config_files import pick_versions
+from tfmlm.serve.model_config import check_model_config, pick_versions
 from tfmlm.serve.servable import Servable
 from tfmlm.serve.status import StatusError, invalid_argument
+from tfmlm.serve.versions import Model, Version, version_folders
 
 log = logging.getLogger("tfmlm.serve")
 
-#: `get_model_status.proto`, ModelVersionStatus.State
-STATES = {"UNKNOWN": 0, "START": 10, "LOADING": 20, "AVAILABLE": 30, "UNLOADING": 40, "END": 50}
-_VERSION_NAME = re.compile(r"[0-9]{1,18}")
-
 Loader = Callable[[str, int, Path], Servable]
-
-
-@dataclass
-class Version:
-    """State of one version; ends in `END`, with an error if it could not be loaded."""
-
-    number: int
-    path: Path
-    state: str = "START"
-    error: StatusError | None = None
-    servable: Servable | None = None
-    aspired: bool = True
-
-
-@dataclass
-class Model:
-    """One entry of a ModelConfigList and what became of its versions."""
-
-    name: str
-    base_path: Path
-    policy: Any
-    versions: dict[int, Version] = field(default_factory=dict)
-    removed: bool = False
-    complaint: str = ""
 
 
 class ModelManager:
@@ -357,46 +328,3 @@ class ModelManager:
                     )
                 labels.setdefault(entry.name, {})[label] = version
         self._labels = labels
-
-
-def version_folders(base_path: Path) -> dict[int, Path]:
-    """Folders named by a number below `base_path`, by that number."""
-    return {
-        int(path.name): path
-        for path in sorted(base_path.iterdir())
-        if _VERSION_NAME.fullmatch(path.name) and path.is_dir()
-    }
-
-
-def check_model_config(config: Any) -> list[Any]:
-    """The ModelConfigs of a ModelServerConfig.
-
-    Raises:
-        StatusError: as `server_core.cc` refuses it.
-    """
-    if config.WhichOneof("config") == "custom_model_config":
-        raise invalid_argument("custom_model_config is not supported; use model_config_list")
-    entries = list(config.model_config_list.config)
-    names = set()
-    for entry in entries:
-        if not entry.name:
-            raise invalid_argument("a model in the config list has no name")
-        if entry.name in names:
-            raise invalid_argument(
-                f"Illegal to list model {entry.name} multiple times in config list"
-            )
-        names.add(entry.name)
-        platform = entry.model_platform or ("tensorflow" if entry.model_type == 1 else "")
-        if not platform:
-            raise invalid_argument(
-                "Illegal setting neither ModelServerConfig::model_type (deprecated) nor "
-                f"ModelServerConfig::model_platform, model name is {entry.name}"
-            )
-        if platform != "tensorflow":
-            raise invalid_argument(f"Model {entry.name} requests unsupported platform {platform}")
-        if not Path(entry.base_path).is_absolute():
-            raise invalid_argument(
-                f"Expected model {entry.name} to have an absolute path or URI; "
-                f"got base_path()={entry.base_path}"
-            )
-    return entries

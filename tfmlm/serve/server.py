@@ -19,13 +19,12 @@ from tfmlm.serve.config_files import (
     BatchingOptions,
     SSLConfig,
     read_batching_options,
-    read_model_config,
     read_prometheus_path,
     read_text_proto,
-    single_model_config,
 )
 from tfmlm.serve.manager import ModelManager
 from tfmlm.serve.metrics import Metrics
+from tfmlm.serve.model_config import read_model_config, single_model_config
 from tfmlm.serve.options import ServerOptions
 from tfmlm.serve.predict import Predictor, arrays_of_request, find_signature, make_plan
 from tfmlm.serve.servable import Servable

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tfmlm.serve.manager import STATES, ModelManager
+from tfmlm.serve.manager import ModelManager
 from tfmlm.serve.servable import Servable
+from tfmlm.serve.versions import STATES
 
 
 def metadata_response(servable: Servable) -> Any:
