@@ -16,7 +16,7 @@ import tensorflow as tf
 from tfmlm.errors import UnsupportedTokenizerError
 from tfmlm.tokenizer_graph.control import branch
 from tfmlm.tokenizer_graph.edit import alternate
-from tfmlm.tokenizer_graph.matching import LiteralMatcher
+from tfmlm.tokenizer_graph.matching import LiteralMatcher, Matches
 from tfmlm.tokenizer_graph.regex import rust_class
 from tfmlm.tokenizer_graph.registry import ADDED, BuildContext
 from tfmlm.tokenizer_graph.shift import places_of, previous
@@ -48,9 +48,12 @@ class AddedTokenPass(tf.Module):
     def __init__(self, tokens: Sequence[tuple[int, AddedToken, Sequence[int]]]) -> None:
         super().__init__()
         self._matcher = LiteralMatcher([pattern for _, _, pattern in tokens])
-        self.first_characters = sorted({pattern[0] for _, _, pattern in tokens})
+        self.patterns = [pattern for _, _, pattern in tokens]
+        self.first_characters = sorted({pattern[0] for pattern in self.patterns})
         self._values = constant(np.array([ADDED + k for k, _, _ in tokens], np.int32))
         flags = [token for _, token, _ in tokens]
+        # beyond the whitespace that a token strips
+        self.looks_at_neighbours = any(token.single_word for token in flags)
         self._single_word = _flag_vector([token.single_word for token in flags])
         self._lstrip = _flag_vector([token.lstrip for token in flags])
         self._rstrip = _flag_vector([token.rstrip for token in flags])
@@ -67,20 +70,30 @@ class AddedTokenPass(tf.Module):
         """int32 [n] -> int32 [m]; costs five small ops if no token can be there."""
         candidates = self._matcher.candidates(stream)
         return branch(
-            tf.reduce_any(candidates),
-            lambda: self.extract(stream, candidates).stream,
+            tf.reduce_any(candidates), lambda: self._found(stream, candidates), lambda: stream
+        )
+
+    def _found(self, stream: tf.Tensor, candidates: tf.Tensor) -> tf.Tensor:
+        matches = self._allowed(stream, candidates)
+        return branch(
+            tf.size(matches.starts) > 0,
+            lambda: self._replaced(stream, matches).stream,
             lambda: stream,
         )
 
-    def extract(self, stream: tf.Tensor, candidates: tf.Tensor | None = None) -> Extracted:
+    def extract(self, stream: tf.Tensor) -> Extracted:
         """As a call, with the positions from which everything came."""
-        if candidates is None:
-            candidates = self._matcher.candidates(stream)
-        starts, ends, literals = self._matcher(stream, candidates)
-        if self._single_word is not None:
-            kept = places_of(self._is_allowed(stream, starts, ends, literals))
-            starts, ends = tf.gather(starts, kept), tf.gather(ends, kept)
-            literals = tf.gather(literals, kept)
+        return self._replaced(stream, self._allowed(stream, self._matcher.candidates(stream)))
+
+    def _allowed(self, stream: tf.Tensor, candidates: tf.Tensor) -> Matches:
+        matches = self._matcher(stream, candidates)
+        if self._single_word is None:
+            return matches
+        kept = places_of(self._is_allowed(stream, *matches))
+        return Matches(*(tf.gather(part, kept) for part in matches))
+
+    def _replaced(self, stream: tf.Tensor, matches: Matches) -> Extracted:
+        starts, ends, literals = matches
         content_starts, content_ends = starts, ends
         size = tf.size(stream, tf.int64)
         if self._lstrip is not None or self._rstrip is not None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfmlm.tokenizer_graph import plain_rows
 from tfmlm.tokenizer_graph.added_tokens import AddedTokenPass
 from tfmlm.tokenizer_graph.control import branch
 from tfmlm.tokenizer_graph.models.wordpiece_rows import (
@@ -47,21 +48,6 @@ class RowPipeline(tf.Module):
         spec = context.spec
         model: Any = spec.model  # a WordPiece, `build` has looked
         self._before, self._normalizer, self._after = before, normalizer, after
-        table = spelling.table()
-        self._spelled = ValueTable(table)
-        self._fused = self._fused_found = None
-        if after is None and (normalizer is None or isinstance(normalizer, ContextFree)):
-            if isinstance(normalizer, ContextFree):
-                table = fused_entries(spelling, normalizer.effect.changes, normalizer.effect.slow)
-            # once added tokens are out, their first characters are like any others
-            self._fused_found = ValueTable(table)
-            self._may_be_slow = bool((table >= SLOW).any())
-            if before is not None:
-                table = table.copy()
-                table[before.first_characters] = SLOW
-            self._fused = ValueTable(table)
-        # the newline that was put behind every row is as good as a ROW if it is just a space
-        self._newline_ends = self._fused is not None and table[0x0A] == SPACE | BREAK
         self._rows = WordPieceRows(model, spelling, spec.added_tokens, around)
         masks = [k for k, t in enumerate(spec.added_tokens) if t.content == spec.config.mask_token]
         self.mask_barrier = ADDED + masks[0] if masks else -1
@@ -71,9 +57,48 @@ class RowPipeline(tf.Module):
             and not spec.added_tokens[masks[0]].normalized
             and not spelling.makes(model, self.mask_id)
         )
+        table = spelling.table()
+        self._spelled = ValueTable(table)
+        self._fused = self._fused_found = self._plain = None
+        if after is None and (normalizer is None or isinstance(normalizer, ContextFree)):
+            if isinstance(normalizer, ContextFree):
+                table = fused_entries(spelling, normalizer.effect.changes, normalizer.effect.slow)
+            # once added tokens are out, their first characters are like any others
+            self._fused_found = ValueTable(table)
+            self._may_be_slow = bool((table >= SLOW).any())
+            mask = (masks[0], chr(spelling.added[masks[0]])) if masks else None
+            self._plain = plain_rows.build(
+                table,
+                self._rows.takes_for_a_space,
+                model.max_input_chars_per_word,
+                before,
+                mask,
+            )
+            if before is not None:
+                table = table.copy()
+                table[before.first_characters] = SLOW
+            self._fused = ValueTable(table)
+        # the newline that was put behind every row is as good as a ROW if it is just a space
+        self._newline_ends = self._fused is not None and table[0x0A] == SPACE | BREAK
 
     def __call__(self, texts: tf.Tensor, around: bool = False) -> Tokens:
         """tf.string [batch] -> ids, with the special tokens of a single text if `around`."""
+        if self._plain is None:
+            spelled = self._by_codepoints(texts)
+        else:
+            rows, plain = self._plain(texts)
+
+            def some() -> tf.Tensor:
+                places = tf.where(tf.logical_not(plain))
+                others = self._by_codepoints(tf.gather_nd(texts, places))
+                return tf.tensor_scatter_nd_update(rows, places, others)
+
+            spelled = branch(tf.reduce_all(plain), lambda: rows, some)
+        ids, splits, _ = self._rows(spelled, around)
+        return Tokens(ids, splits)
+
+    def _by_codepoints(self, texts: tf.Tensor) -> tf.Tensor:
+        """tf.string [batch] -> spelled rows, tf.string [batch]."""
         decoded = tf.raw_ops.UnicodeDecode(
             input=tf.strings.join([texts, "\n"]), input_encoding="UTF-8", Tsplits=tf.int64
         )
@@ -81,20 +106,47 @@ class RowPipeline(tf.Module):
         if not self._newline_ends:
             values = mark_rows(values, splits)
 
-        def slowly() -> tuple[tf.Tensor, tf.Tensor]:
+        def slowly() -> tf.Tensor:
             stream = mark_rows(values, splits)
             if self._before is not None:
                 stream = self._before(stream)
-            return self._normalized(stream, around)
+            return self._normalized(stream)
 
         if self._fused is None:
-            return Tokens(*slowly())
+            return slowly()
         entries = self._fused(values)
         hard = tf.logical_or(tf.reduce_max(entries) >= SLOW, self._rows.may_be_too_long(entries))
-        return Tokens(*branch(hard, slowly, lambda: self._rows.quickly(entries, splits, around)))
+        return branch(hard, slowly, lambda: self._rows.spelled_quickly(entries, splits))
 
     def with_mask_spans(self, texts: tf.Tensor) -> tuple[Tokens, tf.Tensor]:
         """ids, and the byte span of each mask token (int64 [masks, 2]), all rows in order."""
+        if self._plain is None:
+            spelled, span = self._by_codepoints_with_masks(texts)
+            ids, splits, _ = self._rows(spelled, around=False)
+            return Tokens(ids, splits), span
+        rows, plain = self._plain(texts)
+
+        def some() -> tuple[tf.Tensor, tf.Tensor]:
+            places = tf.where(tf.logical_not(plain))
+            others, span = self._by_codepoints_with_masks(tf.gather_nd(texts, places))
+            return tf.tensor_scatter_nd_update(rows, places, others), span
+
+        spelled, other_span = branch(
+            tf.reduce_all(plain), lambda: (rows, tf.zeros([0, 2], tf.int64)), some
+        )
+        ids, splits, starts = self._rows(spelled, around=False)
+        masks = places_of(tf.equal(ids, self.mask_id))
+        # where a mask token stood in a plain row: each one before it was longer than its spelling
+        row = tf.searchsorted(splits[1:], masks, side="right", out_type=tf.int64)
+        before = tf.searchsorted(masks, tf.gather(splits, row), out_type=tf.int64)
+        within = tf.range(tf.size(masks, tf.int64)) - before
+        start = tf.gather(starts, masks) + within * self._plain.shrinks
+        span = tf.stack([start, start + self._plain.mask_bytes], 1)
+        elsewhere = tf.where(tf.logical_not(tf.gather(plain, row)))
+        return Tokens(ids, splits), tf.tensor_scatter_nd_update(span, elsewhere, other_span)
+
+    def _by_codepoints_with_masks(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Spelled rows, tf.string [batch], and the byte span of each mask token."""
         decoded = tf.raw_ops.UnicodeDecodeWithOffsets(
             input=tf.strings.join([texts, "\n"]), input_encoding="UTF-8", Tsplits=tf.int64
         )
@@ -107,21 +159,20 @@ class RowPipeline(tf.Module):
             stream, starts, ends = mark_rows(values, splits), none, none
             if self._before is not None:
                 stream, starts, ends = self._extract_masks(self._before, stream)
-            return (*self._normalized(stream, False), starts, ends)
+            return self._normalized(stream), starts, ends
 
         def quickly():
-            return (*self._rows.quickly(entries, splits, False), none, none)
+            return self._rows.spelled_quickly(entries, splits), none, none
 
         if self._fused is None:
-            ids, id_splits, starts, ends = slowly()
+            spelled, starts, ends = slowly()
         else:
             entries = self._fused(values)
             hard = tf.reduce_max(entries) >= SLOW
             hard = tf.logical_or(hard, self._rows.may_be_too_long(entries))
-            ids, id_splits, starts, ends = branch(hard, slowly, quickly)
+            spelled, starts, ends = branch(hard, slowly, quickly)
         byte = decoded.char_to_byte_starts
-        span = tf.stack([tf.gather(byte, starts), tf.gather(byte, ends)], 1)
-        return Tokens(ids, id_splits), span
+        return spelled, tf.stack([tf.gather(byte, starts), tf.gather(byte, ends)], 1)
 
     def _extract_masks(
         self, before: AddedTokenPass, stream: tf.Tensor
@@ -130,8 +181,8 @@ class RowPipeline(tf.Module):
         masks = places_of(tf.equal(found.stream, self.mask_barrier))
         return found.stream, tf.gather(found.origin, masks), tf.gather(found.ends, masks)
 
-    def _normalized(self, stream: tf.Tensor, around: bool) -> tuple[tf.Tensor, tf.Tensor]:
-        """Ids of a stream whose added tokens are found."""
+    def _normalized(self, stream: tf.Tensor) -> tf.Tensor:
+        """Spelled rows, tf.string [batch], of a stream whose added tokens are found."""
         if self._fused_found is None:
             entries, splits = self._general(stream)
         else:
@@ -143,7 +194,7 @@ class RowPipeline(tf.Module):
                     lambda: self._general(stream),
                     lambda: (entries, splits),
                 )
-        return self._rows(entries, splits, around)
+        return self._rows.spelled(entries, splits)
 
     def _general(self, stream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         if self._normalizer is not None:

@@ -31,6 +31,8 @@ SPELLING_BITS = 21
 BREAK = 1 << SPELLING_BITS  # set where a word cannot go on
 SLOW = 1 << (SPELLING_BITS + 1)  # set where the table has no answer
 CONTINUING = chr(0x100000)  # the op's suffix indicator
+# Punctuation of typeset text, of a category that never changed: the op splits there as Rust does.
+KEPT_PUNCTUATION = range(0x2010, 0x2028)
 NO_LIMIT = 1 << 30  # bytes in a word: the limit in characters is kept here
 
 _LETTERS = ((0xE000, 0xF900), (0xF0000, 0xFFFFE))  # private use
@@ -63,13 +65,14 @@ class RowSpelling:
         self.unknown_ideograph = next(ideographs)
         alphabet = sorted({ord(c) for token in spec.vocab for c in token})
         self.inside: dict[int, int] = {}
-        self.alone: dict[int, int] = {}
+        ascii_punctuation = (c for c in range(0x21, 0x7F) if not chr(c).isalnum())
+        self.alone: dict[int, int] = {c: c for c in (*ascii_punctuation, *KEPT_PUNCTUATION)}
         try:
             for c in alphabet:
                 plain = c < 0x80 and chr(c).isalnum()
                 self.inside[c] = c if plain else next(letters)
-                punctuation = 0x21 <= c < 0x7F and not plain
-                self.alone[c] = c if punctuation else next(ideographs)
+                if c not in self.alone:
+                    self.alone[c] = next(ideographs)
             self.added = [next(ideographs) for _ in added]
             special = {number: next(ideographs) for ids in around for number in ids}
         except StopIteration:
@@ -101,7 +104,7 @@ class RowSpelling:
         entries[: len(kinds)] = self.unknown_letter
         entries[: len(kinds)][kinds == ISOLATED] = self.unknown_ideograph | BREAK
         entries[: len(kinds)][kinds == REMOVED] = SPACE | BREAK
-        for c in self.inside:
+        for c in {*self.inside, *self.alone}:
             entries[c] = self.of(c)
         entries[GAP] = entries[ROW] = SPACE | BREAK
         for k, character in enumerate(self.added):
@@ -178,19 +181,17 @@ class WordPieceRows(tf.Module):
             ) from None
         self._model = constant(np.frombuffer(model, np.uint8))
 
-    def __call__(
-        self, entries: tf.Tensor, splits: tf.Tensor, around: bool
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Table entries int32 [n], rows int64 [batch + 1] -> ids int32 [m], int64 [batch + 1].
+    def spelled(self, entries: tf.Tensor, splits: tf.Tensor) -> tf.Tensor:
+        """Table entries int32 [n], rows int64 [batch + 1] -> spelled rows, tf.string [batch].
 
-        Every row ends with an entry that has `BREAK`. `around` adds the special tokens.
+        Every row ends with an entry that has `BREAK`.
         """
         entries = branch(
             self.may_be_too_long(entries),
             lambda: self._shorten(entries),
             lambda: entries,
         )
-        return self.quickly(entries, splits, around)
+        return self.spelled_quickly(entries, splits)
 
     def may_be_too_long(self, entries: tf.Tensor) -> tf.Tensor:
         """bool []: false if no word is over the limit.
@@ -201,22 +202,43 @@ class WordPieceRows(tf.Module):
         distance = breaks - tf.concat([[[-1]], breaks[:-1]], 0)[: tf.shape(breaks)[0]]
         return tf.reduce_any(distance > self._limit + 1)
 
-    def quickly(
-        self, entries: tf.Tensor, splits: tf.Tensor, around: bool
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """As a call, where no word is over the limit."""
-        spelled = tf.bitwise.bitwise_and(entries, DROPPED)
-        strings = tf.raw_ops.UnicodeEncode(
-            input_values=spelled, input_splits=splits, output_encoding="UTF-8", errors="ignore"
+    def spelled_quickly(self, entries: tf.Tensor, splits: tf.Tensor) -> tf.Tensor:
+        """As `spelled`, where no word is over the limit."""
+        return tf.raw_ops.UnicodeEncode(
+            input_values=tf.bitwise.bitwise_and(entries, DROPPED),
+            input_splits=splits,
+            output_encoding="UTF-8",
+            errors="ignore",
         )
+
+    def __call__(self, spelled: tf.Tensor, around: bool) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """The pieces of spelled rows (tf.string [batch]).
+
+        Args:
+            around: add the special tokens.
+
+        Returns:
+            ids int32 [m], row splits int64 [batch + 1], and the byte in its spelled row at which
+            each piece starts, int64 [m].
+        """
         if around and (self._prefix or self._suffix):
-            strings = tf.strings.join([self._prefix, strings, self._suffix])
-        _, pieces, id_splits, _, _ = (
+            spelled = tf.strings.join([self._prefix, spelled, self._suffix])
+        _, pieces, id_splits, starts, _ = (
             gen_fast_wordpiece_tokenizer.fast_wordpiece_tokenize_with_offsets(
-                input_values=strings, wp_model=self._model
+                input_values=spelled, wp_model=self._model
             )
         )
-        return tf.gather(self._ids, pieces), id_splits
+        return tf.gather(self._ids, pieces), id_splits, starts
+
+    def takes_for_a_space(self, character: str) -> bool:
+        """Whether the op does (tried with the op)."""
+        with tf.init_scope():
+            ids, splits, starts = self(tf.constant([f"x{character}x", "x x"]), around=False)
+        first, second = splits.numpy()[1:]
+        return all(
+            np.array_equal(part[:first], part[first:second])
+            for part in (ids.numpy(), starts.numpy())
+        )
 
     def _shorten(self, entries: tf.Tensor) -> tf.Tensor:
         """Makes every word over the limit of characters one unknown letter."""
