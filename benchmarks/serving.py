@@ -2,14 +2,16 @@
 
     python benchmarks/serving.py overhead                     the server against the bare session
     python benchmarks/serving.py closed --clients 1,8,32,64   each client waits for its answer
-    python benchmarks/serving.py open --rates 0.5,0.8         requests come at random times
+    python benchmarks/serving.py open --rates 25,50,100,200   requests come at random times
     python benchmarks/serving.py sweep                        values for batching.config
     python benchmarks/serving.py soak --minutes 10            hot swaps every 20 s, memory
 
 Without --export_dir, a BERT of --layers x --hidden with random weights and a vocabulary of 30,522
 is exported first (kept in --work_dir). Texts are prose of 5 to 60 words with a mask. All traffic is
 on the loopback address and bounded in number and time. Where two settings are compared, their
-servers are loaded in turns. Prints JSON lines, then the machine and the versions.
+servers are loaded in turns. Without batching, a request is a run of its own and several run at a
+time, as in TensorFlow Serving. The load comes from this one process; it and the server share the
+machine's processors. Prints JSON lines, then the machine and the versions.
 """
 
 from __future__ import annotations
@@ -17,25 +19,24 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import platform
 import random
 import shutil
-import signal
-import socket
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from serving_load import MAX_REQUESTS, Served, Tally, closed_loop, open_loop, served
+
 VOCABULARY = 30_522
-MAX_REQUESTS = 20_000  # of one measurement
 SERVING = Path(__file__).parents[1] / "serving"
 
 
@@ -72,9 +73,7 @@ def make_export(folder: Path, layers: int, hidden: int) -> Path:
             intermediate_size=4 * hidden,
         )
     )
-    model.build_in_name_scope() if hasattr(model, "build_in_name_scope") else model(
-        model.dummy_inputs
-    )
+    model.build_in_name_scope()
     tfmlm.export_saved_model(model, tokenizer, export)
     return export
 
@@ -95,136 +94,6 @@ def make_texts(count: int, seed: int) -> list[str]:
     return texts
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-class Served:
-    """A server in a process of its own."""
-
-    def __init__(self, process: subprocess.Popen[str], found: dict[str, Any]) -> None:
-        self.pid = process.pid
-        self.grpc: str = found["grpc"]
-        self.rest: str = found["rest"] + "/v1/models/mlm"
-
-    def resident_mb(self) -> float:
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        return int(status.split("VmRSS:")[1].split()[0]) / 1024
-
-
-@contextlib.contextmanager
-def served(export: Path, *flags: str) -> Iterator[Served]:
-    """Starts `tfmlm serve` on free ports."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tfmlm", "serve", "--json", "--model_name=mlm"]
-        + [f"--model_base_path={export}", f"--port={free_port()}", f"--rest_api_port={free_port()}"]
-        + list(flags),
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        if not line:
-            raise SystemExit("the server did not start")
-        yield Served(process, json.loads(line))
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(60)
-        except subprocess.TimeoutExpired:
-            process.kill()
-
-
-# ---------------------------------------------------------------- load
-
-
-@contextlib.asynccontextmanager
-async def client_of(server: Served, protocol: str) -> AsyncIterator[Any]:
-    from tfmlm.client import GrpcClient, RestClient
-
-    options: dict[str, Any] = {"retries": 0, "timeout": 60.0}
-    client: Any = (
-        GrpcClient(server.grpc, "mlm", **options)
-        if protocol == "grpc"
-        else RestClient(server.rest, **options)
-    )
-    async with client:
-        yield client
-
-
-class Tally:
-    """Latencies in milliseconds and errors of one measurement."""
-
-    def __init__(self) -> None:
-        self.latencies: list[float] = []
-        self.errors: dict[str, int] = {}
-        self.seconds = 0.0
-
-    async def call(self, client: Any, text: str, due: float | None = None) -> None:
-        started = time.perf_counter() if due is None else due
-        try:
-            await client.fill_async(text)
-            self.latencies.append((time.perf_counter() - started) * 1e3)
-        except Exception as error:
-            name = getattr(error, "code", type(error).__name__)
-            self.errors[name] = self.errors.get(name, 0) + 1
-
-    def figures(self) -> dict[str, Any]:
-        times = sorted(self.latencies) or [float("nan")]
-        return {
-            "requests": len(self.latencies),
-            "errors": self.errors,
-            "requests_per_second": round(len(self.latencies) / max(self.seconds, 1e-9), 1),
-            "p50_ms": round(times[len(times) // 2], 2),
-            "p99_ms": round(times[min(len(times) - 1, int(len(times) * 0.99))], 2),
-        }
-
-
-async def closed_loop(
-    server: Served, protocol: str, clients: int, seconds: float, texts: list[str]
-) -> Tally:
-    """`clients` callers, each with one request at a time."""
-    tally = Tally()
-    async with client_of(server, protocol) as client:
-        await asyncio.gather(*[client.fill_async(t) for t in texts[: min(clients, 8)]])
-        end = time.perf_counter() + seconds
-
-        async def caller(number: int) -> None:
-            at = number
-            while time.perf_counter() < end and len(tally.latencies) < MAX_REQUESTS:
-                await tally.call(client, texts[at % len(texts)])
-                at += clients
-
-        started = time.perf_counter()
-        await asyncio.gather(*[caller(n) for n in range(clients)])
-        tally.seconds = time.perf_counter() - started
-    return tally
-
-
-async def open_loop(
-    server: Served, protocol: str, rate: float, seconds: float, texts: list[str]
-) -> Tally:
-    """Requests at random times, `rate` a second on average; latency counts from their due times."""
-    tally = Tally()
-    rng = random.Random(0)
-    async with client_of(server, protocol) as client:
-        await client.fill_async(texts[0])
-        tasks: list[asyncio.Task[None]] = []
-        started = due = time.perf_counter()
-        while due < started + seconds and len(tasks) < MAX_REQUESTS:
-            due += rng.expovariate(rate)
-            await asyncio.sleep(max(due - time.perf_counter(), 0))
-            tasks.append(
-                asyncio.create_task(tally.call(client, texts[len(tasks) % len(texts)], due))
-            )
-        await asyncio.gather(*tasks)
-        tally.seconds = time.perf_counter() - started
-    return tally
-
-
 def show(**figures: Any) -> None:
     print(json.dumps(figures), flush=True)
 
@@ -239,7 +108,7 @@ def overhead(export: Path, args: argparse.Namespace, texts: list[str]) -> None:
 
     bare = tfmlm.load(export)
     names = ("score", "token", "token_str", "sequence", "mask_count", "status")
-    with served(export) as server:
+    with served(export, *args.server_flags) as server:
         grpc, rest = GrpcClient(server.grpc, "mlm"), RestClient(server.rest)
         calls = {
             "session": lambda t: bare.predict("serving_default", {"text": [t.encode()]}, names),
@@ -284,79 +153,73 @@ def batching_flags(path: Path = SERVING / "config" / "batching.config") -> list[
     return ["--enable_batching=true", f"--batching_parameters_file={path}"]
 
 
+@contextlib.contextmanager
+def without_and_with_batching(export: Path, flags: list[str]) -> Iterator[dict[str, Served]]:
+    with served(export, *flags) as off, served(export, *flags, *batching_flags()) as on:
+        yield {"off": off, "on": on}
+
+
 def closed(export: Path, args: argparse.Namespace, texts: list[str]) -> None:
     """Requests per second and latency by clients, protocol and batching."""
-    with (
-        served(export, f"--max_concurrent_requests={MAX_REQUESTS}") as off,
-        served(export, f"--max_concurrent_requests={MAX_REQUESTS}", *batching_flags()) as on,
-    ):
-        for clients in args.clients:
-            for protocol in args.protocols:
-                rates: dict[str, float] = {}
-                for turn in range(args.rounds):
-                    for name, server in (("off", off), ("on", on)):
-                        run = closed_loop(server, protocol, clients, args.seconds, texts)
-                        figures = asyncio.run(run).figures()
-                        rates[name] = rates.get(name, 0) + figures["requests_per_second"]
-                        show(
-                            what="closed",
-                            protocol=protocol,
-                            clients=clients,
-                            batching=name,
-                            round=turn,
-                            **figures,
-                        )
-                ratio = round(rates["on"] / max(rates["off"], 1e-9), 2)
-                show(what="ratio", protocol=protocol, clients=clients, batching_on_to_off=ratio)
+    with without_and_with_batching(export, args.server_flags) as servers:
+        for clients, protocol in itertools.product(args.clients, args.protocols):
+            rates = dict.fromkeys(servers, 0.0)
+            for turn in range(args.rounds):
+                for name, server in servers.items():
+                    run = closed_loop(server, protocol, clients, args.seconds, texts)
+                    figures = asyncio.run(run).figures()
+                    rates[name] += figures["requests_per_second"]
+                    setting = {"protocol": protocol, "clients": clients, "batching": name}
+                    show(what="closed", **setting, round=turn, **figures)
+            ratio = round(rates["on"] / max(rates["off"], 1e-9), 2)
+            show(what="ratio", protocol=protocol, clients=clients, batching_on_to_off=ratio)
 
 
 def open_rates(export: Path, args: argparse.Namespace, texts: list[str]) -> None:
-    """Latency at shares of the throughput that 32 clients reached."""
-    with served(export, *batching_flags(), f"--max_concurrent_requests={MAX_REQUESTS}") as server:
-        for protocol in args.protocols:
+    """Latency at given rates, up to nine tenths of what 32 clients reached."""
+    with without_and_with_batching(export, args.server_flags) as servers:
+        for protocol, (name, server) in itertools.product(args.protocols, servers.items()):
             full = asyncio.run(closed_loop(server, protocol, 32, args.seconds, texts)).figures()
-            for share in args.rates:
-                rate = full["requests_per_second"] * share
+            setting = {"protocol": protocol, "batching": name}
+            show(what="most", **setting, **full)
+            for rate in args.rates:
+                if rate > 0.9 * full["requests_per_second"]:
+                    continue  # requests would only queue up
                 run = open_loop(server, protocol, rate, args.seconds, texts)
-                show(
-                    what="open",
-                    protocol=protocol,
-                    share=share,
-                    rate=round(rate, 1),
-                    **asyncio.run(run).figures(),
-                )
+                show(what="open", **setting, rate=rate, **asyncio.run(run).figures())
 
 
 def sweep(export: Path, args: argparse.Namespace, texts: list[str]) -> None:
-    """Throughput and latency of 32 clients by the values of batching.config."""
-    settings = [
-        (size, micros, threads)
-        for size in (8, 16, 32, 64)
-        for micros in (0, 1000, 5000)
-        for threads in (1, 2)
-    ]
-    for size, micros, threads in settings:
+    """Throughput and latency over gRPC by the values of batching.config, one server a setting."""
+
+    def measure(flags: list[str], **setting: Any) -> None:
+        with served(export, *flags, *args.server_flags) as server:
+            for clients in args.clients:
+                run = closed_loop(server, "grpc", clients, args.seconds, texts)
+                show(what="sweep", **setting, clients=clients, **asyncio.run(run).figures())
+
+    if not args.without_baseline:
+        measure([], batching="off")
+    for size, micros, threads in itertools.product(args.sizes, args.micros, args.threads):
         with tempfile.NamedTemporaryFile("w", suffix=".config") as file:
             file.write(
-                f"max_batch_size {{ value: {size} }} batch_timeout_micros {{ value: {micros} }} "
+                "max_batch_size { value: 1024 } enable_large_batch_splitting { value: true } "
+                f"max_execution_batch_size {{ value: {size} }} "
+                f"batch_timeout_micros {{ value: {micros} }} "
                 f"max_enqueued_batches {{ value: 1000 }} num_batch_threads {{ value: {threads} }}"
             )
             file.flush()
-            with served(export, *batching_flags(Path(file.name))) as server:
-                for clients in (4, 32):
-                    run = closed_loop(server, "grpc", clients, args.seconds, texts)
-                    show(
-                        what="sweep",
-                        max_batch_size=size,
-                        batch_timeout_micros=micros,
-                        num_batch_threads=threads,
-                        clients=clients,
-                        **asyncio.run(run).figures(),
-                    )
+            measure(
+                batching_flags(Path(file.name)),
+                max_execution_batch_size=size,
+                batch_timeout_micros=micros,
+                num_batch_threads=threads,
+            )
 
 
 def soak(export: Path, args: argparse.Namespace, texts: list[str]) -> None:
     """Both protocols without a pause while versions are swapped; memory before each swap."""
+    resident: list[float] = []
     with tempfile.TemporaryDirectory(dir=args.work_dir) as folder:
         base = Path(folder)
         source = export / "1"
@@ -366,13 +229,14 @@ def soak(export: Path, args: argparse.Namespace, texts: list[str]) -> None:
             (base / f".tmp-{number}").rename(base / str(number))
 
         release(1)
-        with served(base, *batching_flags()) as server:
+        with served(base, *batching_flags(), *args.server_flags) as server:
 
             async def load() -> list[Tally]:
                 swapping = asyncio.create_task(swap())
+                most = int(args.minutes * 60 * MAX_REQUESTS)
                 tallies = await asyncio.gather(
                     *[
-                        closed_loop(server, protocol, 4, args.minutes * 60, texts)
+                        closed_loop(server, protocol, 4, args.minutes * 60, texts, most)
                         for protocol in args.protocols
                     ]
                 )
@@ -384,18 +248,24 @@ def soak(export: Path, args: argparse.Namespace, texts: list[str]) -> None:
                 number = 1
                 while time.perf_counter() + args.swap_seconds < end:
                     await asyncio.sleep(args.swap_seconds)
+                    resident.append(round(server.resident_mb(), 1))
                     number += 1
                     release(number)
                     if number > 2:
                         shutil.rmtree(base / str(number - 2))
-                    show(what="swap", version=number, resident_mb=round(server.resident_mb(), 1))
+                    show(what="swap", version=number, resident_mb=resident[-1])
 
-            global MAX_REQUESTS
-            MAX_REQUESTS = 10_000_000  # bounded by time here
             tallies = asyncio.run(load())
             for protocol, tally in zip(args.protocols, tallies, strict=True):
                 show(what="soak", protocol=protocol, minutes=args.minutes, **tally.figures())
-            show(what="soak_end", resident_mb=round(server.resident_mb(), 1))
+    third = max(len(resident) // 3, 1)
+    show(
+        what="memory",
+        swaps=len(resident),
+        resident_mb_first_third=round(statistics.mean(resident[:third]), 1),
+        resident_mb_last_third=round(statistics.mean(resident[-third:]), 1),
+        resident_mb_largest=max(resident),
+    )
 
 
 def machine() -> dict[str, Any]:
@@ -440,9 +310,18 @@ def main() -> None:
     parser.add_argument("--work_dir", type=Path, default=Path(tempfile.gettempdir()))
     parser.add_argument("--seconds", type=float, default=8.0, help="of one measurement")
     parser.add_argument("--rounds", type=int, default=2, help="turns of each setting")
-    parser.add_argument("--clients", type=listed(int), default=[1, 8, 32, 64])
+    parser.add_argument("--clients", type=listed(int), default=[1, 2, 4, 8, 16, 32, 64])
     parser.add_argument("--protocols", type=listed(str), default=["grpc", "rest"])
-    parser.add_argument("--rates", type=listed(float), default=[0.5, 0.8])
+    parser.add_argument("--rates", type=listed(float), default=[25, 50, 100, 150, 200, 250])
+    parser.add_argument("--sizes", type=listed(int), default=[4, 8, 16, 32], help="of sweep")
+    parser.add_argument("--micros", type=listed(int), default=[0, 1000, 5000], help="of sweep")
+    parser.add_argument("--threads", type=listed(int), default=[1, 2], help="of sweep")
+    parser.add_argument(
+        "--without_baseline", action="store_true", help="sweep without batching off"
+    )
+    parser.add_argument(
+        "--server_flags", type=str.split, default=[], help="given to every server, in one string"
+    )
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--swap_seconds", type=float, default=20.0)
     args = parser.parse_args()

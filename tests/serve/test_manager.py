@@ -20,6 +20,9 @@ from tests.serve.fixtures import ONE_MASK, Address, serving
 from tests.serve.test_rest import ask
 from tfmlm.client import GrpcClient, RestClient
 from tfmlm.errors import RunFailedError, UserError
+from tfmlm.serve.manager import ModelManager
+from tfmlm.serve.model_config import single_model_config
+from tfmlm.serve.servable import Servable
 
 
 def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
@@ -63,6 +66,37 @@ def test_a_new_version_takes_over_and_the_old_one_ends(
         shutil.rmtree(base / "2")  # going back
         until(lambda: states(address) == {2: "END", 1: "AVAILABLE"})
         assert client.fill(ONE_MASK) == old
+
+
+def test_versions_that_come_faster_than_they_load_do_not_add_up(
+    base: Path, toy_versions: Path
+) -> None:
+    may_load = {number: threading.Event() for number in (1, 2, 3)}
+    begun: list[int] = []
+
+    def loader(name: str, version: int, path: Path) -> Servable:
+        begun.append(version)
+        assert may_load[version].wait(20)
+        return Servable.load(name, version, path)
+
+    manager = ModelManager(loader, poll_seconds=0)
+
+    def states_are(expected: dict[int, str]) -> bool:
+        return {v.number: v.state for v in manager.statuses("mlm")} == expected
+
+    may_load[1].set()
+    manager.configure(single_model_config("mlm", str(base)))
+    toy_model.copy_version(toy_versions / "2", base, 2)
+    manager.poll()
+    until(lambda: begun == [1, 2])
+    toy_model.copy_version(toy_versions / "2", base, 3)  # from now on nobody wants version 2
+    manager.poll()
+    may_load[2].set()
+    until(lambda: states_are({1: "END", 2: "AVAILABLE", 3: "LOADING"}))
+    assert manager.find("mlm").version == 2
+    may_load[3].set()
+    until(lambda: states_are({1: "END", 2: "END", 3: "AVAILABLE"}))
+    manager.stop()
 
 
 def test_swaps_under_load_fail_no_request(address: Address, base: Path, toy_versions: Path) -> None:

@@ -206,13 +206,16 @@ class ModelManager:
 
     def _unload_superfluous(self, model: Model) -> None:
         aspired = [v for v in model.versions.values() if v.aspired]
-        if aspired and not any(v.state == "AVAILABLE" for v in aspired):
-            return  # keep what serves until a version that is wanted is available
-        for version in model.versions.values():
-            if not version.aspired and version.state == "AVAILABLE":
-                version.state = "UNLOADING"
-                self._publish(model)
-                self._unloads.submit(self._unload, model.name, version)
+        available = [v for v in model.versions.values() if v.state == "AVAILABLE"]
+        superfluous = [v for v in available if not v.aspired]
+        if aspired and superfluous == available and available:
+            # Until a version that is wanted is available, the newest of the others serves; only
+            # that one, so that versions which come faster than they load do not add up.
+            superfluous.remove(max(available, key=lambda v: v.number))
+        for version in superfluous:
+            version.state = "UNLOADING"
+            self._publish(model)
+            self._unloads.submit(self._unload, model.name, version)
 
     def _publish(self, model: Model) -> None:
         serving = dict(self._serving)
@@ -261,7 +264,10 @@ class ModelManager:
 
     def _unload(self, name: str, version: Version) -> None:
         assert version.servable is not None
-        version.servable.close()
+        try:
+            version.servable.close()
+        except Exception:
+            log.exception("unloading %s version %d failed", name, version.number)
         with self._changed:
             version.servable = None
             version.state = "END"

@@ -27,7 +27,7 @@ from tfmlm.serve.metrics import Metrics
 from tfmlm.serve.model_config import read_model_config, single_model_config
 from tfmlm.serve.options import ServerOptions
 from tfmlm.serve.predict import Predictor, arrays_of_request, find_signature, make_plan
-from tfmlm.serve.servable import Servable
+from tfmlm.serve.servable import Servable, release_memory
 from tfmlm.serve.status import StatusError
 from tfmlm.serve.warmup import warmup_requests
 
@@ -151,6 +151,7 @@ class Server:
         except BaseException:
             servable.close()
             raise
+        release_memory()  # what reading and optimizing the graph needed
         return servable
 
     def _warm_up(self, servable: Servable, path: Path) -> None:
