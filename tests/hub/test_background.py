@@ -107,6 +107,23 @@ def test_an_unexpected_error_does_not_end_the_thread_and_hides_the_token(tmp_pat
     assert "hf_Token" not in caplog.text and list(tmp_path.iterdir()) == []
 
 
+def test_what_was_closed_is_opened_again_and_pushes_one_at_a_time(tmp_path):
+    hub = Hub()
+    pusher = BackgroundPusher(hub.attempt, 100, QUICK)
+    pusher.submit(snapshot(tmp_path / "1"), "one")
+    assert hub.begun.wait(20)
+    pusher.close()
+    pusher.submit(snapshot(tmp_path / "2"), "two")  # while the first still runs
+    assert hub.messages == ["one"]
+    hub.go.set()
+    pusher.wait()
+    pusher.close()
+    pusher.submit(snapshot(tmp_path / "3"), "three")  # when the thread has ended, or ends
+    pusher.wait()
+    assert hub.messages == ["one", "two", "three"] and pusher.arrived == 3
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_close_drops_what_waits(tmp_path):
     hub = Hub()
     pusher = BackgroundPusher(hub.attempt, 100, QUICK)

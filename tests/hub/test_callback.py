@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -158,6 +161,13 @@ def test_only_the_chief_saves_and_pushes(hub, out, push, model, monkeypatch):
     assert push(is_chief=False).finish() is True
 
 
+def test_one_callback_serves_two_runs(hub, out, push, model):
+    callback = push()
+    for _ in range(2):
+        fit(model, callback, epochs=1)
+        assert callback.delivered is True and same_files(hub, out)
+
+
 def test_a_second_run_into_the_same_folder_goes_on(hub, out, push, model):
     fit(model, push(), epochs=1)
     fit(model, push(), epochs=1)
@@ -227,6 +237,68 @@ def test_training_that_breaks_leaves_the_last_checkpoint(hub, out, push, model):
     stored = type(model).from_pretrained(out)
     for mine, theirs in zip(weights[1], stored.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
+    assert callback.delivered is None
+    callback.settle()
+    assert callback.delivered is True and same_files(hub, out)
+
+
+BREAKS = """
+import sys
+import tensorflow as tf
+import tfmlm
+from tests.hub.small import make_data, make_model, make_tokenizer
+
+def fail(epoch, logs):
+    if epoch == 1:
+        raise RuntimeError("out of memory")
+
+push = tfmlm.PushToHub(sys.argv[1], tokenizer=make_tokenizer(), hub_model_id="ada/model")
+breaks = tf.keras.callbacks.LambdaCallback(on_epoch_end=fail)
+make_model().fit(make_data(2), epochs=3, verbose=0, callbacks=[push, breaks])
+"""
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+def test_a_process_that_ends_with_an_exception_says_what_became_of_the_push(hub, out, arrives):
+    # the first epoch's push is under way and the second one's waits when the exception comes
+    hub.fault("commit", "delay", seconds=3)
+    if not arrives:
+        hub.fault("commit", "status", times=100, status=403, message="storage is full")
+    done = subprocess.run(
+        [sys.executable, "-c", BREAKS, out],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    address = f"{hub.url}/ada/model"
+    *said, last = done.stderr.splitlines()
+    assert f"training ended early; waiting for the push to {address} (Ctrl-C leaves it)" in said
+    assert "RuntimeError: out of memory" in said
+    if arrives:
+        assert last == f"the last checkpoint of the run is at {address}"
+        assert same_files(hub, out)
+        assert hub.repositories["ada/model"].log()[0] == "Training in progress, epoch 2"
+    else:
+        assert last.startswith("not delivered to ada/model: ") and "storage is full" in last
+        assert last.endswith(f"send it with: tfmlm push {out} --hub_model_id ada/model")
+
+
+def test_ctrl_c_leaves_a_push_that_is_under_way(hub, push, model, monkeypatch, caplog):
+    hub.fault("commit", "freeze")
+    callback = push(finish_on_train_end=False)
+    fit(model, callback, epochs=1)
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(callback._pusher, "wait", interrupted)
+    callback.settle()
+    assert callback.delivered is False and callback.undelivered == caplog.messages[-1]
+    assert "the push was left before its end" in callback.undelivered
+    monkeypatch.undo()
+    hub.thaw()
     callback._pusher.wait()
 
 

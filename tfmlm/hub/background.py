@@ -65,6 +65,7 @@ class BackgroundPusher:
                 self._waiting.snapshot.delete()
             self._submitted += 1
             self._waiting = Job(self._submitted, snapshot, message)
+            self._closed = False
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="tfmlm-push", daemon=True)
                 self._thread.start()
@@ -82,7 +83,7 @@ class BackgroundPusher:
             self._changed.wait_for(lambda: self._running is None and self._waiting is None)
 
     def close(self) -> None:
-        """Drops what waits and ends the thread after the attempt that runs."""
+        """Drops what waits and ends the thread after the attempt that runs; `submit` reopens."""
         with self._changed:
             self._closed = True
             if self._waiting is not None:
@@ -95,6 +96,7 @@ class BackgroundPusher:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting is not None or self._closed)
                 if self._closed:
+                    self._thread = None
                     return
                 self._running, self._waiting = self._waiting, None
                 job = self._running

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import logging
 import os
+import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,7 +42,9 @@ class PushToHub(PushToHubCallback):
     Saving never depends on pushing: each checkpoint is written to `output_dir` whole, then a copy
     is pushed by a process that training does not wait for. A push that fails is repeated with
     backoff; if a newer checkpoint comes meanwhile, that one is pushed. At the end of training the
-    last checkpoint is pushed and the remote head is compared with the local files.
+    last checkpoint is pushed and the remote head is compared with the local files. If training ends
+    with an exception, the process waits at its end for the push that is under way, and says what
+    became of it.
 
     Under several workers only the chief saves and pushes.
 
@@ -152,6 +156,7 @@ class PushToHub(PushToHubCallback):
             **self._choice,
         )
         self._pusher = BackgroundPusher(self._attempt, hub_timeout, backoff or Backoff(), token)
+        atexit.register(_settle_at_exit, weakref.ref(self))
 
     @property
     def url(self) -> str:
@@ -236,11 +241,35 @@ class PushToHub(PushToHubCallback):
         self.push_files(message)
         self._pusher.wait()
         self._pusher.close()
-        self.delivered = self._not_copied is None and self._pusher.arrived == self._submitted
-        self.undelivered = None if self.delivered else self._reason()
+        self._judge()
         if self.undelivered and self._finish_on_train_end:
             logger.warning(self.undelivered)
-        return self.delivered
+        return bool(self.delivered)
+
+    def settle(self) -> None:
+        """Waits for the pushes of a run that ended before `finish`, and logs what became of them.
+
+        Called when the process ends. Ctrl-C ends the wait.
+        """
+        if self._pusher is None or self.delivered is not None or not self._submitted:
+            return
+        try:
+            if self._pusher.busy:
+                logger.warning(
+                    f"training ended early; waiting for the push to {self.url} (Ctrl-C leaves it)"
+                )
+            self._pusher.wait()
+            self._judge()
+        except KeyboardInterrupt:
+            self.delivered = False
+            self.undelivered = self._undelivered("the push was left before its end")
+        logger.warning(self.undelivered or f"the last checkpoint of the run is at {self.url}")
+
+    def _judge(self) -> None:
+        """Sets `delivered` and `undelivered`, once nothing is under way."""
+        assert self._pusher is not None
+        self.delivered = self._not_copied is None and self._pusher.arrived == self._submitted
+        self.undelivered = None if self.delivered else self._reason()
 
     def raise_if_undelivered(self) -> None:
         """For the command line.
@@ -269,6 +298,9 @@ class PushToHub(PushToHubCallback):
             reason = redact(failure.message, self._target.token)
         else:
             reason = missing_text(report) if report is not None else "nothing was pushed"
+        return self._undelivered(reason)
+
+    def _undelivered(self, reason: str) -> str:
         return not_delivered(self.hub_model_id, self.output_dir, reason, self._command)
 
     def _tokenizer(self) -> Any:
@@ -287,6 +319,12 @@ class PushToHub(PushToHubCallback):
             finished=self._finishing,
             **self.model_card_args,
         )
+
+
+def _settle_at_exit(reference: weakref.ref[PushToHub]) -> None:
+    callback = reference()
+    if callback is not None:
+        callback.settle()
 
 
 def _strategy(value: str | IntervalStrategy) -> IntervalStrategy:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import queue
 import random
+import select
 import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -222,37 +221,32 @@ def _converse(
     hard_limit: float,
 ) -> dict[str, Any] | None:
     assert process.stdin is not None and process.stdout is not None
-    lines: queue.Queue[bytes | None] = queue.Queue()
-    stdout = process.stdout
-
-    def read() -> None:
-        with contextlib.suppress(ValueError, OSError):
-            for line in stdout:
-                lines.put(line)
-        lines.put(None)
-
-    threading.Thread(target=read, daemon=True).start()
     asked = {**request, "timeout": timeout + 5, "hard_limit": hard_limit + 60}
     with contextlib.suppress(BrokenPipeError):
         process.stdin.write(json.dumps(asked).encode())
         process.stdin.close()
     end = time.monotonic() + hard_limit
     patience = max(timeout, _START_LIMIT)  # until the process is up: that is not the Hub's time
+    buffer = b""
     while True:
-        try:
-            line = lines.get(timeout=min(patience, max(end - time.monotonic(), 0.01)))
-        except queue.Empty:
+        # No thread reads: Python starts none while the process ends, and pushes go on then.
+        left = min(patience, max(end - time.monotonic(), 0.01))
+        if not select.select([process.stdout], [], [], left)[0]:
             if time.monotonic() >= end:
-                raise HubFailure("stalled", f"the push took over {hard_limit:g} s") from None
+                raise HubFailure("stalled", f"the push took over {hard_limit:g} s")
             raise HubFailure(
                 "stalled", f"the Hub at {request['endpoint']} did not answer for {timeout:g} s"
-            ) from None
-        if line is None:
+            )
+        piece = os.read(process.stdout.fileno(), 1 << 16)
+        if not piece:
             return None
-        said, patience = json.loads(line), timeout
-        if "moved" not in said:
-            return said
-        moved(said["moved"])
+        patience = timeout
+        *lines, buffer = (buffer + piece).split(b"\n")
+        for line in lines:
+            said = json.loads(line)
+            if "moved" not in said:
+                return said
+            moved(said["moved"])
 
 
 def _environment(endpoint: str) -> dict[str, str]:
