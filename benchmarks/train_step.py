@@ -1,19 +1,25 @@
 """Time and memory of a training step against the Hugging Face guide's own recipe.
 
     python benchmarks/train_step.py [--steps 20] [--rounds 5] [--models 6x384 4x256] [--bf16]
+        [--share] [--memory] [--workers]
 
 The recipe is that of the TensorFlow tab of the language-modelling guide: `prepare_tf_dataset`, the
 numpy collator `DataCollatorForLanguageModeling`, `AdamWeightDecay`, `model.compile(optimizer)`,
-`fit`. Both train the same BERT (vocabulary 30,522) on the same blocks of 128 tokens, batches of 16.
-Each is compiled and warmed up once; then rounds of both are interleaved, and the ratio of the
-medians is printed, with the lowest and highest ratio of a round. Peak memory is measured in a
-process of its own for each. `--share` adds the share of the step outside encoder and head;
-`--workers` the throughput of one and two worker processes on loopback.
+`fit`. Both train the same BERT (vocabulary 30,522, dropout on) on the same blocks of 128 tokens,
+batches of 16. Each is compiled and warmed up once; then rounds of both are interleaved. The time
+of a step is that between the ends of consecutive steps inside `fit`, so that neither the start of
+an epoch nor its end counts. Printed are the medians of all steps, their ratio, and the lowest and
+highest ratio of a round's medians. With `--bf16` ours computes in bfloat16, the recipe does not.
+
+`--memory` adds the peak memory of a process of its own for each. `--share` adds the share of the
+step outside encoder and head: 1 minus forward and backward pass alone by the whole step.
+`--workers` adds the throughput of one and two worker processes on loopback, each bound to one core.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import platform
@@ -72,6 +78,22 @@ def make_blocks(count: int) -> Any:
     return datasets.Dataset.from_dict({"input_ids": rows.tolist()})
 
 
+def step_times(model: Any, data: Any) -> list[float]:
+    """Fits one pass; seconds between the ends of consecutive steps."""
+    import tf_keras
+
+    ends: list[float] = []
+
+    class Ends(tf_keras.callbacks.Callback):
+        _supports_tf_logs = True  # logs are not copied for it
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            ends.append(time.perf_counter())
+
+    model.fit(data, verbose=0, callbacks=[Ends()])
+    return [after - before for before, after in itertools.pairwise(ends)]
+
+
 class Recipe:
     """The guide's own way."""
 
@@ -88,11 +110,9 @@ class Recipe:
         optimizer = AdamWeightDecay(learning_rate=2e-5, weight_decay_rate=0.01)
         self.model.compile(optimizer=optimizer)
 
-    def fit(self) -> float:
-        """Seconds of one pass."""
-        begun = time.perf_counter()
-        self.model.fit(self.data, verbose=0)
-        return time.perf_counter() - begun
+    def fit(self) -> list[float]:
+        """One pass; seconds of its steps."""
+        return step_times(self.model, self.data)
 
 
 class Ours:
@@ -108,39 +128,40 @@ class Ours:
         self.trainer = MaskedLMTrainer(model, max_grad_norm=1.0)
         self.trainer.compile(create_optimizer(2e-5, 10_000)[0])
 
-    def fit(self) -> float:
-        """Seconds of one pass."""
-        begun = time.perf_counter()
-        self.trainer.fit(self.data, verbose=0)
-        return time.perf_counter() - begun
+    def fit(self) -> list[float]:
+        """One pass; seconds of its steps."""
+        return step_times(self.trainer, self.data)
 
     def shares(self) -> dict[str, float]:
-        """Seconds of a step by part: data, encoder and head forward and backward, the rest."""
+        """Seconds of a step, of its forward and backward pass alone, and of its data alone."""
         import tensorflow as tf
 
-        from tfmlm.training.trainer import _expected_targets, _targets
+        from tfmlm.training.trainer import _targets
 
-        steps = len(self.data)
         begun = time.perf_counter()
-        for _ in self.data:
-            pass
-        data = (time.perf_counter() - begun) / steps
-        features, labels = next(iter(self.data))
+        batches = list(self.data)
+        data = (time.perf_counter() - begun) / len(batches)
 
         @tf.function
-        def passes() -> Any:
-            scale = _expected_targets(labels)
-            seed = tf.constant([1, 2])
-            targets = _targets(labels, 1)
-            return self.trainer._gradients(features, *targets, scale, tf.constant(1.0), seed)
+        def passes(features: Any, labels: Any, seed: Any) -> Any:
+            """What `MaskedLMTrainer._accumulated` does for one micro-batch."""
+            one = tf.constant(1.0)
+            return self.trainer._gradients(features, *_targets(labels, 1), one, one, seed)
 
-        passes()
-        begun = time.perf_counter()
-        for _ in range(steps):
-            passes()
-        inside = (time.perf_counter() - begun) / steps
-        whole = statistics.median(self.fit() for _ in range(3)) / steps
-        return {"step": whole, "forward_backward": inside, "data_alone": data}
+        whole, inside = [], []
+        for turn in range(4):
+            whole += self.fit()
+            for number, (features, labels) in enumerate(batches):
+                # The seed is no constant: TensorFlow would draw dropout once, while tracing.
+                begun = time.perf_counter()
+                passes(features, labels, tf.constant([turn, number]))
+                if turn or number:
+                    inside.append(time.perf_counter() - begun)
+        return {
+            "step_ms": 1000 * statistics.median(whole),
+            "encoder_and_head_ms": 1000 * statistics.median(inside),
+            "data_alone_ms": 1000 * data,
+        }
 
 
 SIDES = {"recipe": Recipe, "tfmlm": Ours}
@@ -151,12 +172,16 @@ def compare(name: str, steps: int, rounds: int) -> dict[str, Any]:
     sides = {side: make(name, steps) for side, make in SIDES.items()}
     for side in sides.values():
         side.fit()
-    seconds: dict[str, list[float]] = {side: [] for side in sides}
+    rounds_of: dict[str, list[list[float]]] = {side: [] for side in sides}
     for _ in range(rounds):
         for side, runner in sides.items():
-            seconds[side].append(runner.fit() / steps)
-    ratios = [a / b for a, b in zip(seconds["recipe"], seconds["tfmlm"], strict=True)]
-    median = {side: statistics.median(values) for side, values in seconds.items()}
+            rounds_of[side].append(runner.fit())
+    by_round = {side: [statistics.median(r) for r in all_] for side, all_ in rounds_of.items()}
+    ratios = [a / b for a, b in zip(by_round["recipe"], by_round["tfmlm"], strict=True)]
+    median = {
+        side: statistics.median(itertools.chain(*all_rounds))
+        for side, all_rounds in rounds_of.items()
+    }
     return {
         "model": name,
         **{f"{side}_ms": round(1000 * value, 1) for side, value in median.items()},
@@ -184,9 +209,10 @@ def only(side: str, name: str, steps: int) -> None:
 
 
 def workers(name: str, steps: int) -> None:
-    """Steps a second of one and of two worker processes, each with a batch of its own."""
+    """Rows a second of one and of two worker processes, each on a core and with its own rows."""
     import socket
 
+    single = 0.0
     for count in (1, 2):
         sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
         addresses = [f"127.0.0.1:{s.getsockname()[1]}" for s in sockets]
@@ -196,7 +222,7 @@ def workers(name: str, steps: int) -> None:
         for index in range(count):
             task = {"type": "worker", "index": index}
             config = json.dumps({"cluster": {"worker": addresses}, "task": task})
-            command = [sys.executable, __file__, "--worker", "--models", name]
+            command = [sys.executable, __file__, "--worker", str(index), "--models", name]
             processes.append(
                 subprocess.Popen(
                     [*command, "--steps", str(steps)],
@@ -207,13 +233,18 @@ def workers(name: str, steps: int) -> None:
                 )
             )
         outputs = [p.communicate()[0] for p in processes]
-        seconds = max(json.loads(o.splitlines()[-1])["seconds"] for o in outputs)
-        rate = count * BATCH * steps / seconds
-        print(json.dumps({"workers": count, "rows_per_second": round(rate, 1)}), flush=True)
+        seconds = max(json.loads(o.splitlines()[-1])["step_seconds"] for o in outputs)
+        rate = count * BATCH / seconds
+        single = single or rate
+        figures = {"model": name, "workers": count, "rows_per_second": round(rate, 1)}
+        print(json.dumps({**figures, "times_one": round(rate / single, 2)}), flush=True)
 
 
-def worker(name: str, steps: int) -> None:
-    """One of the processes of `workers`."""
+def worker(name: str, steps: int, index: int) -> None:
+    """One of the processes of `workers`; each gets its own core, before TensorFlow starts."""
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cores[index % len(cores)]})
+
     from tfmlm.training import MaskedLMTrainer, create_optimizer, get_strategy
     from tfmlm.training.strategy import distribute
 
@@ -223,12 +254,21 @@ def worker(name: str, steps: int) -> None:
         trainer = MaskedLMTrainer(model, max_grad_norm=1.0)
         trainer.compile(create_optimizer(2e-5, 10_000)[0])
     rows = make_blocks(steps * BATCH)
-    data = tfmlm.prepare_dataset(model, make_tokenizer(), rows, batch_size=BATCH).repeat()
-    data = distribute(strategy, data)
-    trainer.fit(data, steps_per_epoch=3, verbose=0)
-    begun = time.perf_counter()
-    trainer.fit(data, steps_per_epoch=steps, verbose=0)
-    print(json.dumps({"seconds": time.perf_counter() - begun}))
+    data = tfmlm.prepare_dataset(model, make_tokenizer(), rows, batch_size=BATCH, seed=index)
+    seconds = []
+
+    import tf_keras
+
+    class Ends(tf_keras.callbacks.Callback):
+        _supports_tf_logs = True
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            seconds.append(time.perf_counter())
+
+    data = distribute(strategy, data.repeat())
+    trainer.fit(data, steps_per_epoch=steps, verbose=0, callbacks=[Ends()])
+    times = [after - before for before, after in itertools.pairwise(seconds[1:])]
+    print(json.dumps({"step_seconds": statistics.median(times)}))
 
 
 def main() -> None:
@@ -241,10 +281,10 @@ def main() -> None:
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--workers", action="store_true")
     parser.add_argument("--only", choices=SIDES, help=argparse.SUPPRESS)
-    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.worker:
-        return worker(args.models[0], args.steps)
+    if args.worker is not None:
+        return worker(args.models[0], args.steps, args.worker)
     import tf_keras
 
     if args.only:
@@ -262,8 +302,8 @@ def main() -> None:
         print(json.dumps(figures), flush=True)
         if args.share:
             shares = Ours(name, args.steps).shares()
-            shares["outside"] = 1 - shares["forward_backward"] / shares["step"]
-            print(json.dumps({k: round(v, 4) for k, v in shares.items()}), flush=True)
+            shares["outside"] = 1 - shares["encoder_and_head_ms"] / shares["step_ms"]
+            print(json.dumps({k: round(v, 3) for k, v in shares.items()}), flush=True)
         if args.workers:
             workers(name, args.steps)
     packages = ("tensorflow", "transformers", "datasets")

@@ -17,7 +17,7 @@ import tfmlm  # noqa: E402, F401  (before TensorFlow)
 
 LENGTH = 32
 OVERRIDES = (
-    "hidden_size=32,num_hidden_layers=2,num_attention_heads=2,intermediate_size=64,"
+    "hidden_size=32,num_hidden_layers=1,num_attention_heads=2,intermediate_size=64,"
     "max_position_embeddings=64"
 )
 
@@ -54,7 +54,7 @@ def blocks(cache: Path, kind: str = "bpe", length: int = LENGTH, **options: Any)
 
 
 def model(dropout: float = 0.0, seed: int = 0, **overrides: Any) -> Any:
-    """A BERT of two layers for `tokenizer()`; make it inside the strategy's scope."""
+    """A BERT of one layer for `tokenizer()`; make it inside the strategy's scope."""
     import tf_keras
     from transformers import BertConfig
 
@@ -64,7 +64,7 @@ def model(dropout: float = 0.0, seed: int = 0, **overrides: Any) -> Any:
     options = {
         "vocab_size": len(tokenizer()),
         "hidden_size": 32,
-        "num_hidden_layers": 2,
+        "num_hidden_layers": 1,
         "num_attention_heads": 2,
         "intermediate_size": 64,
         "max_position_embeddings": 64,

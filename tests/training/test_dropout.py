@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tests.architectures import ARCHITECTURES, small_model
 from tfmlm.data.masking import IGNORED
+from tfmlm.training.dropout import dropout
 from tfmlm.training.trainer import MaskedLMTrainer
 
 RATES = ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout")
@@ -53,3 +54,26 @@ def test_step_of_every_architecture(architecture: str) -> None:
     trainer.reset_metrics()
     received = trainer.test_on_batch(features, labels, return_dict=True)["loss"]
     assert received == pytest.approx(float(expected), rel=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
+def test_rate_scale_and_gradient(dtype: tf.DType) -> None:
+    inputs = tf.ones([501, 333], dtype)  # an odd number of elements
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        outputs = dropout(inputs, 0.1, tf.constant([1, 2]))
+    kept = round(0.9 * 65536) / 65536
+    values = outputs.numpy().astype(np.float64)
+    scale = float(tf.cast(1 / kept, dtype))
+    assert set(np.unique(values)) == {0.0, scale}
+    share = (values > 0).mean()
+    assert abs(share - kept) < 4 * np.sqrt(kept * (1 - kept) / values.size)
+    # No pattern over rows or columns: their shares scatter as those of independent draws.
+    for axis in (0, 1):
+        shares = (values > 0).mean(axis=axis)
+        expected = np.sqrt(kept * (1 - kept) / values.shape[axis])
+        assert 0.8 * expected < shares.std() < 1.2 * expected
+    np.testing.assert_array_equal(tape.gradient(outputs, inputs), outputs)
+    np.testing.assert_array_equal(dropout(inputs, 0.1, tf.constant([1, 2])), outputs)
+    assert (dropout(inputs, 0.1, tf.constant([1, 3])) != outputs).numpy().any()
+    assert dropout(inputs, 0.0, tf.constant([1, 2])) is inputs

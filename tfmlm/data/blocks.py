@@ -34,33 +34,37 @@ class Blocks:
         max_length: longest sequence that may occur.
         tokens: tokens of the corpus in all blocks, special tokens not counted.
         checksum: of what determines the blocks.
+        file: the Arrow stream on disk that `dataset` maps.
     """
 
     dataset: Any
     max_length: int
     tokens: int
     checksum: str
+    file: Path
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def token_counts(self, vocab_size: int, rows: np.ndarray | None = None) -> np.ndarray:
         """How often each id occurs, int64 [vocab_size], special tokens of the frame included."""
+        import pyarrow as pa
+
         counts = np.zeros(vocab_size, np.int64)
         wanted = None
         if rows is not None:
             wanted = np.zeros(len(self), bool)
             wanted[rows] = True
         start = 0
-        for batch in self.dataset.with_format("arrow").iter(batch_size=_ROWS_PER_CHUNK):
-            column = batch.column("input_ids").combine_chunks()
-            if wanted is not None:
-                import pyarrow as pa
-
-                column = column.filter(pa.array(wanted[start : start + len(column)]))
-            start += batch.num_rows
-            ids = column.flatten().to_numpy() & ID_MASK
-            counts += np.bincount(ids, minlength=vocab_size)[:vocab_size]
+        # Read, not mapped: a pass over mapped files would make all of them resident.
+        with pa.OSFile(str(self.file)) as file, pa.ipc.open_stream(file) as batches:
+            for batch in batches:
+                column = batch.column("input_ids")
+                if wanted is not None:
+                    column = column.filter(pa.array(wanted[start : start + len(column)]))
+                start += batch.num_rows
+                ids = column.flatten().to_numpy() & ID_MASK
+                counts += np.bincount(ids, minlength=vocab_size)[:vocab_size]
         return counts
 
 
@@ -193,7 +197,7 @@ def load_blocks(folder: Path) -> Blocks:
     info = json.loads((folder / _INFO).read_text(encoding="utf-8"))
     dataset = Dataset.from_file(str(folder / _FILE))
     checksum = folder.name.removeprefix("blocks-")
-    return Blocks(dataset, info["max_length"], info["tokens"], checksum)
+    return Blocks(dataset, info["max_length"], info["tokens"], checksum, folder / _FILE)
 
 
 def _write_blocks(

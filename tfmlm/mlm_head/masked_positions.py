@@ -57,7 +57,8 @@ def masked_logits(
         outputs = model(dict(inputs), training=training, return_dict=True)
     finally:
         _request.base, _request.indices = previous
-    return outputs.logits[0]
+    # Not logits[0]: the gradient of a slice is a copy of all logits.
+    return tf.squeeze(outputs.logits, axis=0)
 
 
 def _hook(base: Any) -> None:

@@ -23,6 +23,7 @@ class _Step(threading.local):
 
 
 _step = _Step()
+_LEVELS = 1 << 16
 
 
 @contextlib.contextmanager
@@ -75,6 +76,36 @@ def _next_seed() -> tf.Tensor:
     return tf.random.experimental.stateless_fold_in(_step.seed, _step.calls)
 
 
+def dropout(inputs: tf.Tensor, rate: float, seed: tf.Tensor, noise_shape: Any = None) -> tf.Tensor:
+    """Inverted dropout as `tf.nn.experimental.stateless_dropout`, with 16 random bits an element.
+
+    Half the random numbers, and a gradient of one multiplication: a fifth of the time of a small
+    model's step goes into its dropout otherwise.
+
+    Args:
+        inputs: floating-point tensor.
+        rate: probability of an element to become 0, rounded to a multiple of 2⁻¹⁶; what stays is
+            scaled by the inverse of the rounded probability to stay, so the mean is kept exactly.
+        seed: int32 [2].
+        noise_shape: shape of the draws, broadcast to that of `inputs`, if it is another.
+    """
+    kept = round((1.0 - rate) * _LEVELS)
+    if kept <= 0 or noise_shape is not None:
+        return tf.nn.experimental.stateless_dropout(
+            inputs, rate=rate, seed=seed, noise_shape=noise_shape, rng_alg="philox"
+        )
+    if kept >= _LEVELS:
+        return inputs
+    shape = tf.shape(inputs)
+    size = tf.reduce_prod(shape)
+    words = tf.random.stateless_uniform(
+        [(size + 1) // 2], seed, minval=None, maxval=None, dtype=tf.int32, alg="philox"
+    )
+    bits = tf.reshape(tf.bitcast(words, tf.int16), [-1])[:size]
+    stays = tf.cast(bits < kept - _LEVELS // 2, inputs.dtype) * (_LEVELS / kept)
+    return inputs * tf.stop_gradient(tf.reshape(stays, shape))
+
+
 class _StatelessGenerator:
     """Stands in for a Keras layer's random generator."""
 
@@ -87,9 +118,7 @@ class _StatelessGenerator:
     def dropout(self, inputs: tf.Tensor, rate: float, noise_shape: Any = None) -> tf.Tensor:
         if _step.seed is None:
             return self._original.dropout(inputs, rate, noise_shape=noise_shape)
-        return tf.nn.experimental.stateless_dropout(
-            inputs, rate=rate, seed=_next_seed(), noise_shape=noise_shape, rng_alg="philox"
-        )
+        return dropout(inputs, rate, _next_seed(), noise_shape)
 
 
 def _replace_xdropout(layer: Any) -> None:
@@ -100,8 +129,6 @@ def _replace_xdropout(layer: Any) -> None:
             return original(inputs)
         if not layer.drop_prob:
             return inputs
-        return tf.nn.experimental.stateless_dropout(
-            inputs, rate=layer.drop_prob, seed=_next_seed(), rng_alg="philox"
-        )
+        return dropout(inputs, layer.drop_prob, _next_seed())
 
     layer.xdropout = xdropout

@@ -76,14 +76,15 @@ def run_training(
         RunFailedError: a worker is missing, or was lost.
         KeyboardInterrupt: Ctrl-C; a checkpoint has been saved.
     """
-    folder = run_folder.check_output_folder(config)
-    corpora = open_corpora(config)
-    if strategy is None:
-        strategy = get_strategy(
-            config.strategy, tpu_name=config.tpu_name, worker_timeout=config.worker_timeout
-        )
-    with precision(config.mixed_precision), lost_workers_as_failed_run(strategy):
-        return _Run(config, folder, corpora, strategy).go(callbacks)
+    with run_folder.undone_if_refused(Path(config.output_dir).expanduser()):
+        folder = run_folder.check_output_folder(config)
+        corpora = open_corpora(config)
+        if strategy is None:
+            strategy = get_strategy(
+                config.strategy, tpu_name=config.tpu_name, worker_timeout=config.worker_timeout
+            )
+        with precision(config.mixed_precision), lost_workers_as_failed_run(strategy):
+            return _Run(config, folder, corpora, strategy).go(callbacks)
 
 
 class _Run:
@@ -110,8 +111,6 @@ class _Run:
 
     def go(self, callbacks: Sequence[tf_keras.callbacks.Callback]) -> dict[str, Any]:
         config = self.config
-        if config.overwrite_output_dir and self.chief:
-            run_folder.clear_former_run(self.folder)
         tokenizer = self._tokenizer()
         model_config = self._model_config(tokenizer)
         length = model_setup.block_length(config.max_seq_length, model_config, tokenizer)
@@ -126,7 +125,8 @@ class _Run:
             "global_rows": layout.global_rows,
             "total_steps": total,
         }
-        if finished := run_folder.finished_results(self.folder, identity):
+        finished = run_folder.finished_results(self.folder, identity)
+        if finished and not config.overwrite_output_dir:
             self.say(f"{self.folder} holds this run's results already; nothing to do")
             return finished
         checkpoint = self._checkpoint(identity)
@@ -142,7 +142,9 @@ class _Run:
                 restore_trainer(trainer, checkpoint.arrays())
             first_step = checkpoint.step
             self.say(f"Resuming from step {first_step} of {total} ({checkpoint.folder})")
-        elif self.chief:
+        if self.chief and config.overwrite_output_dir:  # not before all else has proved right
+            run_folder.clear_former_run(self.folder, keep=Path(tokenizer.name_or_path))
+        if self.chief and (checkpoint is None or config.overwrite_output_dir):
             write_json(self.folder / report.RUN_FILE, config.to_dict())
         trainer.tokenizer = tokenizer  # for callbacks that save
         for callback in callbacks:
@@ -282,6 +284,8 @@ class _Run:
         config = self.config
         if config.resume_from_checkpoint:
             checkpoint: Checkpoint | None = open_checkpoint(Path(config.resume_from_checkpoint))
+        elif config.overwrite_output_dir:
+            return None
         else:
             checkpoint, notes = latest_checkpoint(self.checkpoints)
             for note in notes:
@@ -290,15 +294,19 @@ class _Run:
             return None
         for name, value in identity.items():
             if checkpoint.run.get(name) != value:
-                what = {
-                    "blocks": "the corpus or its tokens",
-                    "validation": "the validation text",
-                    "global_rows": "the rows of a step over all devices",
-                    "total_steps": "the number of steps",
+                what, remedy = {
+                    "blocks": ("the corpus or its tokens", ""),
+                    "validation": ("the validation text", ""),
+                    "global_rows": (
+                        "the rows of a step over all devices",
+                        "choose per_device_train_batch_size and gradient_accumulation_steps so "
+                        f"that their product with the devices is {checkpoint.run.get(name)}, ",
+                    ),
+                    "total_steps": ("the number of steps", ""),
                 }[name]
                 raise UserError(
                     f"cannot resume from {checkpoint.folder}: {what} changed "
-                    f"({checkpoint.run.get(name)} → {value}); start anew with "
+                    f"({checkpoint.run.get(name)} → {value}); {remedy}start anew with "
                     "overwrite_output_dir, or choose another output_dir"
                 )
         return checkpoint

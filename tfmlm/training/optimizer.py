@@ -70,6 +70,16 @@ class MaskedLMAdamWeightDecay(AdamWeightDecay):
             return True
         return not any(re.search(pattern, path) for pattern in self._exclude_from_weight_decay)
 
+    def _decay_weights_op(self, var: Any, learning_rate: Any, apply_state: Any) -> Any:
+        """Subtracts rate · decay · weight with one pass over the weight, where transformers' takes
+        three: beside a large vocabulary the optimizer is bound by memory."""
+        if not self._do_use_weight_decay(var.name):
+            return tf.no_op()
+        decay = apply_state[(var.device, var.dtype.base_dtype)]["weight_decay_rate"]
+        return tf.raw_ops.ResourceApplyGradientDescent(
+            var=var.handle, alpha=learning_rate * decay, delta=var.read_value()
+        )
+
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config["include_in_weight_decay"] = list(self._include_in_weight_decay)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from tfmlm.config import TrainConfig
-from tfmlm.errors import UserError
+from tfmlm.errors import TfmlmError, UserError
 from tfmlm.files import require_writable_folder, write_json
 from tfmlm.training.report import RUN_FILE
 
@@ -17,7 +20,8 @@ LOGS = "logs"
 FINISHED = "finished.json"
 RESULTS = ("train_results.json", "eval_results.json", "all_results.json", "training.png")
 
-# Settings that do not change what a run computes: a resumed run may have others.
+# Settings that do not change what a run computes: a resumed run may have others. The rows of a step
+# over all devices are compared with the checkpoint's instead of the numbers they are a product of.
 FREE_SETTINGS = frozenset(
     {
         "output_dir",
@@ -35,6 +39,8 @@ FREE_SETTINGS = frozenset(
         "early_stopping_patience",
         "load_best_model_at_end",
         "per_device_eval_batch_size",
+        "per_device_train_batch_size",
+        "gradient_accumulation_steps",
         "push_to_hub",
         "hub_model_id",
         "hub_private_repo",
@@ -82,12 +88,50 @@ def check_output_folder(config: TrainConfig) -> Path:
     return folder
 
 
-def clear_former_run(folder: Path) -> None:
-    """Deletes what a former run left, and nothing else."""
+@contextlib.contextmanager
+def undone_if_refused(folder: Path) -> Iterator[None]:
+    """A run that ends with an error before its first checkpoint leaves its folder as it was.
+
+    Folders that were made for it and are empty go too. Where several workers share the folder,
+    only those: another one may be at work in it.
+    """
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    before = _own_entries(folder)
+    try:
+        yield
+    except TfmlmError:
+        shared = "TF_CONFIG" in os.environ or "SLURM_STEP_NUM_TASKS" in os.environ
+        if not shared and not list((folder / CHECKPOINTS).glob("step-*")):
+            for entry in sorted(_own_entries(folder) - before, reverse=True):
+                _remove(entry)
+        for path in missing:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        raise
+
+
+def _own_entries(folder: Path) -> set[Path]:
+    """Files and folders in `folder` that a run writes while it goes on."""
+    own = {folder / RUN_FILE, folder / LOGS, folder / CHECKPOINTS}
+    own |= set((folder / CHECKPOINTS).glob("*"))
+    return {entry for entry in own if entry.exists()}
+
+
+def _remove(entry: Path) -> None:
+    if entry.is_dir():
+        shutil.rmtree(entry, ignore_errors=True)
+    else:
+        entry.unlink(missing_ok=True)
+
+
+def clear_former_run(folder: Path, keep: Path | None = None) -> None:
+    """Deletes what a former run left, and nothing else; `keep` is an entry of its checkpoints."""
     for name in (RUN_FILE, *RESULTS):
         (folder / name).unlink(missing_ok=True)
-    for name in (CHECKPOINTS, LOGS):
-        shutil.rmtree(folder / name, ignore_errors=True)
+    shutil.rmtree(folder / LOGS, ignore_errors=True)
+    for entry in (folder / CHECKPOINTS).glob("*"):
+        if keep is None or entry.name != keep.name:
+            _remove(entry)
 
 
 def different_settings(former: dict[str, Any], current: dict[str, Any]) -> list[str]:

@@ -1,9 +1,10 @@
 """The training step: logits at masked positions only, one exact loss over all devices.
 
 The loss is the mean over all masked tokens of the global batch: each replica sums over its own
-tokens (in float32, divided by a constant so that half-precision gradients keep their scale), the
-gradients, the sums and the counts are added up over replicas, workers and micro-batches, and what
-is applied is divided by the total count. So an uneven number of masked tokens, or none, is exact.
+tokens (in float32; with loss scaling divided by a constant, so that half-precision gradients keep
+their scale), the gradients, the sums and the counts are added up over replicas, workers and
+micro-batches, and what is applied is divided by the total count. So an uneven number of masked
+tokens, or none, is exact.
 """
 
 from __future__ import annotations
@@ -129,7 +130,7 @@ class MaskedLMTrainer(tf_keras.Model):
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         features, labels, _ = tf_keras.utils.unpack_x_y_sample_weight(data)
-        scale = _expected_targets(labels)
+        scale = self._scale(labels)
         gradients, loss, count, tokens = self._accumulated(features, labels, scale)
         sums = [loss, count, tokens, tf.convert_to_tensor(self.stop_vote)]
         if self.distribute_strategy.num_replicas_in_sync > 1:
@@ -218,26 +219,41 @@ class MaskedLMTrainer(tf_keras.Model):
         loss_scale: tf.Tensor,
         seed: tf.Tensor,
     ) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor]:
-        """Gradients of (sum of losses / scale · loss_scale), the sum of losses, their number."""
+        """Gradients of the sum of losses · loss_scale / scale, the sum of losses, their number."""
         variables = self.model.trainable_variables
         with tf.GradientTape() as tape, dropout_seed(seed):
             logits = masked_logits(self.model, features, positions, training=True)
-            losses = token_losses(logits, targets)
-            total = tf.reduce_sum(losses * weights)
-            objective = total / scale * loss_scale
-        gradients = tape.gradient(objective, variables)
+            logits = tf.cast(logits, tf.float32)
+        # The operation gives its own gradient; to use it saves a pass over the logits.
+        losses, slopes = tf.raw_ops.SparseSoftmaxCrossEntropyWithLogits(
+            features=logits, labels=targets
+        )
+        if self.jit or self._scales_loss():
+            slopes *= (weights * (loss_scale / scale))[:, tf.newaxis]
+        total = tf.reduce_sum(losses * weights)
+        gradients = tape.gradient(logits, variables, output_gradients=slopes)
         if self._used is None:
             self._used = [gradient is not None for gradient in gradients]
         dense = [tf.convert_to_tensor(g) for g in gradients if g is not None]
         return dense, total, tf.reduce_sum(weights)
 
+    def _scales_loss(self) -> bool:
+        return isinstance(self.optimizer, tf_keras.mixed_precision.LossScaleOptimizer)
+
+    def _scale(self, labels: tf.Tensor) -> tf.Tensor:
+        """What the sum of losses is divided by before the backward pass: 1, or for half-precision
+        gradients roughly the masked tokens of a replica's share, the same on all replicas."""
+        if not self._scales_loss():
+            return tf.constant(1.0)
+        return tf.cast(tf.shape(labels)[0] * 16, tf.float32)
+
     def _loss_scale(self) -> tf.Tensor:
-        if isinstance(self.optimizer, tf_keras.mixed_precision.LossScaleOptimizer):
+        if self._scales_loss():
             return tf.cast(self.optimizer.loss_scale, tf.float32)
         return tf.constant(1.0)
 
     def _unscaled(self, gradients: list[tf.Tensor]) -> list[tf.Tensor]:
-        if isinstance(self.optimizer, tf_keras.mixed_precision.LossScaleOptimizer):
+        if self._scales_loss():
             return self.optimizer.get_unscaled_gradients(gradients)
         return gradients
 
@@ -246,7 +262,7 @@ class MaskedLMTrainer(tf_keras.Model):
         norm = tf.linalg.global_norm(gradients) * factor
         if self.max_grad_norm <= 0:
             return factor, norm
-        return factor * self.max_grad_norm / tf.maximum(norm, self.max_grad_norm), norm
+        return factor * (self.max_grad_norm / tf.maximum(norm, self.max_grad_norm)), norm
 
     # -- evaluation -------------------------------------------------------------------------
 
@@ -331,12 +347,6 @@ def _targets(labels: tf.Tensor, bucket: int) -> tuple[tf.Tensor, tf.Tensor, tf.T
         targets = tf.pad(targets, [[0, extra]])
         weights = tf.pad(weights, [[0, extra]])
     return positions, targets, weights
-
-
-def _expected_targets(labels: tf.Tensor) -> tf.Tensor:
-    """Roughly the masked tokens of a replica's share: the same on all replicas, and no matter
-    what in exact arithmetic."""
-    return tf.cast(tf.shape(labels)[0] * 16, tf.float32)
 
 
 def _counter(name: str, dtype: Any) -> tf.Variable:

@@ -1,0 +1,55 @@
+"""A run that is refused leaves nothing behind, and harms nothing that was there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tfmlm.errors import RunFailedError, UserError
+from tfmlm.training.run_folder import undone_if_refused
+
+
+def _begin(folder: Path) -> None:
+    (folder / "checkpoints" / "tokenizer-1").mkdir(parents=True)
+    (folder / "checkpoints" / "tokenizer-1" / "tokenizer.json").write_text("{}")
+    (folder / "training_config.json").write_text("{}")
+    (folder / "logs").mkdir()
+
+
+@pytest.mark.parametrize("error", [UserError("wrong"), RunFailedError("lost")])
+def test_folders_made_for_it_go(tmp_path: Path, error: Exception) -> None:
+    folder = tmp_path / "a" / "b"
+    with pytest.raises(type(error)), undone_if_refused(folder):
+        _begin(folder)
+        raise error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_there_stays(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "checkpoints" / "tokenizer-0").mkdir(parents=True)
+    with pytest.raises(UserError), undone_if_refused(tmp_path):
+        _begin(tmp_path)
+        raise UserError("wrong")
+    assert {p.name for p in tmp_path.iterdir()} == {"notes.txt", "checkpoints"}
+    assert [p.name for p in (tmp_path / "checkpoints").iterdir()] == ["tokenizer-0"]
+
+
+def test_a_run_with_a_checkpoint_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with pytest.raises(UserError), undone_if_refused(folder):
+        _begin(folder)
+        (folder / "checkpoints" / "step-00000005").mkdir()
+        raise UserError("the stream broke")
+    assert (folder / "training_config.json").exists()
+    assert (folder / "checkpoints" / "tokenizer-1" / "tokenizer.json").exists()
+
+
+def test_other_workers_files_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TF_CONFIG", "{}")
+    folder = tmp_path / "run"
+    with pytest.raises(UserError), undone_if_refused(folder):
+        _begin(folder)
+        raise UserError("a port is taken")
+    assert (folder / "checkpoints" / "tokenizer-1" / "tokenizer.json").exists()
