@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from tfmlm.tokenizer_graph import fused, probe, registry
+from tfmlm.tokenizer_graph import fused, plain_words, probe, registry
 from tfmlm.tokenizer_graph.added_tokens import build_passes
 from tfmlm.tokenizer_graph.control import branch
 from tfmlm.tokenizer_graph.edit import splice
 from tfmlm.tokenizer_graph.matching import LiteralMatcher
+from tfmlm.tokenizer_graph.plain_words import interleave
 from tfmlm.tokenizer_graph.registry import ADDED, GAP, ROW, BuildContext
 from tfmlm.tokenizer_graph.shift import column, places_of, previous
 from tfmlm.tokenizer_graph.spec import prepends_first
@@ -62,6 +64,9 @@ class Pipeline(tf.Module):
         self._rows = fused.build(
             context, self._before, self._normalizer, self._after, self._pre_tokenizer, around
         )
+        self._plain = None if self._rows is not None else plain_words.build(context)
+        if self._plain is not None:
+            context = replace(context, marks=self._plain.marks)
         self._model: Any = None
         if self._rows is None or not self._rows.masks_are_literal:
             self._model = registry.builder(spec.model)(spec.model, context)
@@ -78,6 +83,24 @@ class Pipeline(tf.Module):
         """tf.string [batch] -> ids without special tokens."""
         if self._rows is not None:
             return self._rows(texts)
+        if self._plain is None:
+            return self._by_codepoints(texts)
+        plain = self._plain.matches(texts)
+
+        def mixed() -> Tokens:
+            own, others = (tf.boolean_mask(texts, which) for which in (plain, ~plain))
+            return interleave(self._plainly(own), self._by_codepoints(others), plain)
+
+        return branch(tf.reduce_all(plain), lambda: self._plainly(texts), mixed)
+
+    def _plainly(self, texts: tf.Tensor) -> Tokens:
+        """As a call, for plain rows."""
+        words, splits = self._plain.words(texts)
+        ids, id_splits = self._model.tokens_of(words)
+        return Tokens(ids, tf.gather(id_splits, splits))
+
+    def _by_codepoints(self, texts: tf.Tensor) -> Tokens:
+        """As a call, for any rows."""
         stream = decode_rows(texts)
         if self._before is not None:
             stream = self._before(stream)
@@ -124,6 +147,22 @@ class Pipeline(tf.Module):
             tokens, span = self._rows.with_mask_spans(texts)
             masks = places_of(tf.equal(tokens.ids, self._rows.mask_id))
             return Spans(tokens, span, tf.searchsorted(masks, tokens.splits, out_type=tf.int64))
+        if self._plain is None:
+            return self._spans_by_codepoints(texts)
+        plain = self._plain.matches(texts)
+
+        def plainly(rows: tf.Tensor) -> Spans:
+            return Spans(self._plainly(rows), *self._plain.mask_spans(rows))
+
+        def mixed() -> Spans:
+            first = plainly(tf.boolean_mask(texts, plain))
+            second = self._spans_by_codepoints(tf.boolean_mask(texts, ~plain))
+            span, splits = interleave(Tokens(*first[1:]), Tokens(*second[1:]), plain)
+            return Spans(interleave(first.tokens, second.tokens, plain), span, splits)
+
+        return branch(tf.reduce_all(plain), lambda: plainly(texts), mixed)
+
+    def _spans_by_codepoints(self, texts: tf.Tensor) -> Spans:
         stream, byte_starts = decode_rows_with_offsets(texts)
         raw = stream
         places: tuple[tf.Tensor, tf.Tensor] | None = None  # code points where masks start and end

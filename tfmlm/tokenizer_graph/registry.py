@@ -29,8 +29,8 @@ stands at index 0); everything else follows another barrier or character.
 
 **Model**: a `tf.Module` with
 `component(codepoints: int32 [n], word_splits: int64 [words + 1]) -> (ids: int32 [m],
-id_splits: int64 [words + 1])`: the words after all mapping by the pre-tokenizer, without
-barriers; no word is empty, but there may be no words at all (`n == 0`, `word_splits == [0]`).
+id_splits: int64 [words + 1])`: the words after all mapping by the pre-tokenizer (but see
+`BuildContext.model_takes_text`), without barriers; no word is empty, but there may be no words at all (`n == 0`, `word_splits == [0]`).
 
 **Post-processor**: pure Python, see `post_processors/template.py`: prefix, middle and suffix ids.
 
@@ -44,8 +44,8 @@ TensorFlow 2.12's core only, keep no Python state, and never assert on content.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from tokenizers import Tokenizer
@@ -66,10 +66,25 @@ class BuildContext:
     Attributes:
         spec: the whole tokenizer.
         tokenizer: the Rust tokenizer built from the same JSON, to probe.
+        marks: strings, not UTF-8, by which BPE and Unigram are given ids (`plain_words.py`).
     """
 
     spec: specs.TokenizerSpec
     tokenizer: Tokenizer
+    marks: Mapping[bytes, int] = field(default_factory=dict)
+
+    @property
+    def model_takes_text(self) -> bool:
+        """Whether words stay text up to the model, which spells them in the byte alphabet.
+
+        So it is where ByteLevel is the last pre-tokenizer before BPE.
+        """
+        last = self.spec.pre_tokenizer
+        while isinstance(last, specs.PreTokenizerSequence) and last.pretokenizers:
+            last = last.pretokenizers[-1]
+        return isinstance(last, specs.ByteLevelPreTokenizer) and isinstance(
+            self.spec.model, specs.BPE
+        )
 
 
 # spec class -> module with `build`. Kept equal to the table in docs/tokenizers.md by a test.

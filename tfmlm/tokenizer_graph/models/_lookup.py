@@ -7,8 +7,6 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-from tfmlm.tokenizer_graph.text import encode_words
-
 
 class IntegerTable(tf.Module):
     """int64 keys -> int64 values.
@@ -34,22 +32,22 @@ class WordTable(tf.Module):
     """Whole words -> ids.
 
     Args:
-        ids: word -> id.
+        ids: UTF-8 of a word -> id.
     """
 
-    def __init__(self, ids: Mapping[str, int]) -> None:
+    def __init__(self, ids: Mapping[bytes, int]) -> None:
         super().__init__()
-        words = np.array([word.encode() for word in ids], dtype=object)
+        words = np.array([*ids], dtype=object)
         self._table = _static_table(words, np.fromiter(ids.values(), np.int32, len(ids)), -1)
 
-    def __call__(self, codepoints: tf.Tensor, splits: tf.Tensor) -> tf.Tensor:
-        """Code points int32 [n], splits int64 [words + 1] -> ids int32 [words], -1 if not there."""
-        return self._table.lookup(encode_words(codepoints, splits))
+    def __call__(self, words: tf.Tensor) -> tf.Tensor:
+        """tf.string [words] -> ids int32 [words], -1 for what is not there."""
+        return self._table.lookup(words)
 
 
 def _static_table(keys: np.ndarray, values: np.ndarray, default: int):
     key_dtype = tf.string if keys.dtype == object else tf.as_dtype(keys.dtype)
-    if not len(keys):  # a table cannot be empty; this key is never asked for, and has no value
+    if not len(keys):  # a table cannot be empty; this key has no value
         keys = np.array([b"" if key_dtype == tf.string else -1], keys.dtype)
         values = np.array([default], values.dtype)
     with tf.init_scope():

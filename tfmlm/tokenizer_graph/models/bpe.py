@@ -6,6 +6,8 @@ words at once. `_merge_loop.py` says why that is exact.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import tensorflow as tf
 
 from tfmlm.tokenizer_graph.models._merge_loop import merge_all
@@ -22,17 +24,24 @@ class BPEModel(SubwordModel):
     Args:
         spec: the model's settings.
         tokenize: the Rust model's `tokenize`.
+        raw, marks: see `SubwordModel`.
 
     Raises:
         UnsupportedTokenizerError: the merges do not fit the vocabulary, or only some of the byte
             tokens that `byte_fallback` needs are there.
     """
 
-    def __init__(self, spec: BPE, tokenize: TokenizeWord) -> None:
+    def __init__(
+        self,
+        spec: BPE,
+        tokenize: TokenizeWord,
+        raw: bool = False,
+        marks: Mapping[bytes, int] | None = None,
+    ) -> None:
         prefix = spec.continuing_subword_prefix or ""
         suffix = spec.end_of_word_suffix or ""
         words = {word for token in spec.vocab for word in (token, token.removesuffix(suffix))}
-        super().__init__(sorted(words), tokenize)
+        super().__init__(sorted(words), tokenize, raw, marks)
         self._pairs = PairTable(spec.vocab, spec.merges, len(prefix))
         self._initial = InitialSymbols(
             spec.vocab,
@@ -52,4 +61,5 @@ class BPEModel(SubwordModel):
 
 def build(spec: BPE, context: BuildContext) -> tf.Module:
     """Compiles a BPE model."""
-    return BPEModel(spec, context.tokenizer.model.tokenize)
+    raw = context.model_takes_text
+    return BPEModel(spec, context.tokenizer.model.tokenize, raw, context.marks)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import tensorflow as tf
 
@@ -25,6 +27,7 @@ class UnigramModel(SubwordModel):
     Args:
         spec: the model's settings.
         tokenize: the Rust model's `tokenize`.
+        marks: see `SubwordModel`.
 
     Raises:
         UnsupportedTokenizerError: scores are so high that unknown characters are preferred to
@@ -32,10 +35,12 @@ class UnigramModel(SubwordModel):
             `byte_fallback`.
     """
 
-    def __init__(self, spec: Unigram, tokenize: TokenizeWord) -> None:
+    def __init__(
+        self, spec: Unigram, tokenize: TokenizeWord, marks: Mapping[bytes, int] | None = None
+    ) -> None:
         assert spec.unk_id is not None  # the spec is checked
         ids = {piece: number for number, (piece, _) in enumerate(spec.vocab) if piece}
-        super().__init__(ids, tokenize)
+        super().__init__(ids, tokenize, marks=marks)
         scores = [score for _, score in spec.vocab]
         unknown_score = min(scores) - UNKNOWN_PENALTY
         self._check(spec, unknown_score)
@@ -115,4 +120,4 @@ class UnigramModel(SubwordModel):
 
 def build(spec: Unigram, context: BuildContext) -> tf.Module:
     """Compiles a Unigram model."""
-    return UnigramModel(spec, context.tokenizer.model.tokenize)
+    return UnigramModel(spec, context.tokenizer.model.tokenize, context.marks)

@@ -9,19 +9,24 @@ from tfmlm.tokenizer_graph.pre_tokenizers.gpt2_split import Gpt2Split
 from tfmlm.tokenizer_graph.pre_tokenizers.prefix import put_before
 from tfmlm.tokenizer_graph.regex import boundaries
 from tfmlm.tokenizer_graph.registry import GAP, BuildContext
-from tfmlm.tokenizer_graph.spec import ByteLevelPreTokenizer
+from tfmlm.tokenizer_graph.spec import ByteLevelPreTokenizer, PreTokenizerSequence
 
 SPACE = 0x20
 
 
 class ByteLevel(tf.Module):
-    """Words as characters of GPT-2's byte alphabet."""
+    """Words as characters of GPT-2's byte alphabet.
 
-    def __init__(self, spec: ByteLevelPreTokenizer) -> None:
+    Args:
+        spec: the settings.
+        spell: write words in the alphabet; otherwise the model does it.
+    """
+
+    def __init__(self, spec: ByteLevelPreTokenizer, spell: bool) -> None:
         super().__init__()
         self._add_prefix_space = spec.add_prefix_space
         self._split = Gpt2Split() if spec.use_regex else None
-        self._alphabet = ByteAlphabet()
+        self._alphabet = ByteAlphabet() if spell else None
 
     def __call__(self, stream: tf.Tensor, starts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         if self._add_prefix_space:
@@ -30,9 +35,14 @@ class ByteLevel(tf.Module):
             stream, starts = put_before(stream, starts, lacking, SPACE)
         if self._split is not None:
             stream, starts = self._split(stream, starts)
-        return self._alphabet.with_flags(stream, starts)
+        if self._alphabet is not None:
+            stream, starts = self._alphabet.with_flags(stream, starts)
+        return stream, starts
 
 
 def build(spec: ByteLevelPreTokenizer, context: BuildContext) -> tf.Module:
     """Compiles ByteLevel."""
-    return ByteLevel(spec)
+    last = context.spec.pre_tokenizer
+    while isinstance(last, PreTokenizerSequence):
+        last = last.pretokenizers[-1]
+    return ByteLevel(spec, spell=not (context.model_takes_text and spec is last))
