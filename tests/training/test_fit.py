@@ -16,6 +16,7 @@ from safetensors.numpy import load_file
 
 from tests.training import small
 from tests.training.processes import finish, start, tf_configs
+from tests.training.steps import EPSILON
 from tfmlm.config import EvaluateConfig, TrainConfig
 from tfmlm.errors import UserError
 from tfmlm.models import load_tokenizer
@@ -194,11 +195,38 @@ def test_killed_worker_ends_the_others_and_the_run_resumes_exactly(root: Path) -
     assert difference(root / "two-workers", root / "two-workers-killed") == 0.0
 
 
-def test_preempted_worker_stops_all_in_the_same_step(root: Path) -> None:
-    values = settings(root, "two-workers-preempted", per_device_train_batch_size=2, save_steps=0)
+NO_DROPOUT = (
+    f"{small.OVERRIDES},hidden_dropout_prob=0,attention_probs_dropout_prob=0,initializer_range=0.2"
+)
+
+
+def test_preempted_workers_stop_in_the_same_step_and_one_device_goes_on(
+    root: Path, capfd: pytest.CaptureFixture
+) -> None:
+    # Epsilon: see steps.py.
+    same: dict[str, Any] = {
+        "save_steps": 0,
+        "config_overrides": NO_DROPOUT,
+        "adam_epsilon": EPSILON,
+    }
+    values = settings(root, "preempted", per_device_train_batch_size=2, **same)
     for code, output in run_workers(values, 6, "TERM"):
         assert code == 0, output[-3000:]
-    assert [p.name for p in (root / "two-workers-preempted" / "checkpoints").glob("step-*")]
+    assert [p.name for p in (root / "preempted" / "checkpoints").glob("step-*")]
+
+    # Two workers with 2 rows each, or one device with 2 · 2: the same steps. With 2 rows: others.
+    with pytest.raises(
+        UserError, match=r"rows of a step over all devices changed \(4 → 2\); .* devices is 4"
+    ):
+        train(root, "preempted", per_device_train_batch_size=2, **same)
+    halves: dict[str, Any] = {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 2}
+    results = train(root, "preempted", **halves, **same)
+    assert "Resuming from step" in capfd.readouterr().err
+    assert results["train_steps"] == STEPS
+    train(root, "not-preempted", **same)
+    ours, theirs = weights(root / "preempted"), weights(root / "not-preempted")
+    for name, value in theirs.items():
+        np.testing.assert_allclose(ours[name], value, atol=1e-6, rtol=0, err_msg=name)
 
 
 def train(root: Path, name: str, **more: Any) -> dict[str, Any]:
@@ -282,6 +310,9 @@ def test_overwriting_starts_anew_and_spares_other_files(root: Path) -> None:
     results = train(root, "over", max_steps=1, overwrite_output_dir=True)
     assert results["train_steps"] == 1
     assert (root / "over" / "notes.txt").read_text() == "mine"
+    with pytest.raises(UserError, match="positions for 64"):
+        train(root, "over", max_seq_length=100, overwrite_output_dir=True)
+    assert json.loads((root / "over" / "all_results.json").read_text()) == results
 
 
 @pytest.mark.parametrize("kind", ["wordpiece", "bpe", "unigram"])

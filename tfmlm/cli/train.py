@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 from typing import Any
 
 HELP = "Train a masked LM on text: fine-tune a checkpoint, or start from scratch."
@@ -33,9 +34,11 @@ def run(args: argparse.Namespace) -> int:
     config = config_from_arguments(args, TrainConfig)
     from tfmlm.training.fit import run_training
     from tfmlm.training.push import finish_push, hub_callback
+    from tfmlm.training.run_folder import undone_if_refused
 
-    push = hub_callback(config)
-    results = run_training(config, callbacks=[push] if push else [])
+    with undone_if_refused(Path(config.output_dir).expanduser()):
+        push = hub_callback(config)
+        results = run_training(config, callbacks=[push] if push else [])
     if args.json:
         from tfmlm.training.report import json_ready
 
