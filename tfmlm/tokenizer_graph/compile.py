@@ -13,7 +13,7 @@ from tfmlm.tokenizer_graph.added_tokens import build_passes
 from tfmlm.tokenizer_graph.control import branch
 from tfmlm.tokenizer_graph.edit import splice
 from tfmlm.tokenizer_graph.matching import LiteralMatcher
-from tfmlm.tokenizer_graph.plain_words import interleave
+from tfmlm.tokenizer_graph.plain_words import PlainWords, interleave
 from tfmlm.tokenizer_graph.registry import ADDED, GAP, ROW, BuildContext
 from tfmlm.tokenizer_graph.shift import column, places_of, previous
 from tfmlm.tokenizer_graph.spec import prepends_first
@@ -85,17 +85,17 @@ class Pipeline(tf.Module):
             return self._rows(texts)
         if self._plain is None:
             return self._by_codepoints(texts)
-        plain = self._plain.matches(texts)
+        finder, plain = self._plain, self._plain.matches(texts)
 
         def mixed() -> Tokens:
             own, others = (tf.boolean_mask(texts, which) for which in (plain, ~plain))
-            return interleave(self._plainly(own), self._by_codepoints(others), plain)
+            return interleave(self._plainly(finder, own), self._by_codepoints(others), plain)
 
-        return branch(tf.reduce_all(plain), lambda: self._plainly(texts), mixed)
+        return branch(tf.reduce_all(plain), lambda: self._plainly(finder, texts), mixed)
 
-    def _plainly(self, texts: tf.Tensor) -> Tokens:
+    def _plainly(self, finder: PlainWords, texts: tf.Tensor) -> Tokens:
         """As a call, for plain rows."""
-        words, splits = self._plain.words(texts)
+        words, splits = finder.words(texts)
         ids, id_splits = self._model.tokens_of(words)
         return Tokens(ids, tf.gather(id_splits, splits))
 
@@ -149,10 +149,10 @@ class Pipeline(tf.Module):
             return Spans(tokens, span, tf.searchsorted(masks, tokens.splits, out_type=tf.int64))
         if self._plain is None:
             return self._spans_by_codepoints(texts)
-        plain = self._plain.matches(texts)
+        finder, plain = self._plain, self._plain.matches(texts)
 
         def plainly(rows: tf.Tensor) -> Spans:
-            return Spans(self._plainly(rows), *self._plain.mask_spans(rows))
+            return Spans(self._plainly(finder, rows), *finder.mask_spans(rows))
 
         def mixed() -> Spans:
             first = plainly(tf.boolean_mask(texts, plain))

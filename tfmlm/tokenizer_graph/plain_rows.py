@@ -93,10 +93,11 @@ def build(
         mask: the index of the mask token in `before`, and the character that stands for it.
     """
     patterns = ["".join(map(chr, pattern)) for pattern in before.patterns] if before else []
-    if _interfere(patterns) or (before is not None and before.looks_at_neighbours):
+    if before is not None and before.looks_at_neighbours:
         return None
     lowercase = int(entries[ord("A")]) == ord("a")
-    inside, apart = [], []
+    inside: list[int] = []
+    apart: list[int] = []
     for c in (*range(1, 0x80), *KEPT_PUNCTUATION):
         entry = int(entries[c])
         written = ord(chr(c).lower()) if lowercase and c < 0x80 else c
@@ -111,15 +112,6 @@ def build(
     others = [pattern for k, pattern in enumerate(patterns) if k != number]
     own = (patterns[number], character) if mask else None
     return PlainRows(inside, apart, lowercase, limit, own, others)
-
-
-def _interfere(patterns: Sequence[str]) -> bool:
-    """Whether it could matter which token is looked for first: one begins inside another."""
-    return any(
-        other[0] in pattern[1:] or (other != pattern and other.startswith(pattern))
-        for pattern in patterns
-        for other in patterns
-    )
 
 
 def _escape(characters: str | Sequence[int]) -> str:

@@ -158,7 +158,7 @@ def build(context: BuildContext) -> PlainWords | None:
     masks = [token for token in spec.added_tokens if token.content == spec.config.mask_token]
     mask = masks[0] if masks else None
     contents = [token.content for token in spec.added_tokens]
-    if _interfere(contents) or any(token.single_word for token in spec.added_tokens):
+    if any(token.single_word for token in spec.added_tokens):
         return None
     atoms = flatten(spec.normalizer) if spec.normalizer else []
     refused = [content for content in contents if mask is None or content != mask.content]
@@ -182,9 +182,10 @@ def build(context: BuildContext) -> PlainWords | None:
     if mask is not None and mask.normalized and normalize(mask.content) != mask.content:
         return None
     character = f"[{_class(plain)}]"
-    token = mask_expression(mask) if mask else character
+    token = _literal(mask.content) if mask else character
     loose = f"(?: ?(?:{character}|{token}))* ?"
-    strict = f"(?: ?{character}|{token})*"  # no space before a mask token, or at the end
+    # no space at the end of a text, or before a mask token that does not strip it
+    strict = f"(?: ?{character}|{' ?' if mask and mask.lstrip else ''}{token})*"
     expression = "|".join(map(_literal, refused))
     if expression and lowercase:
         expression = f"(?i:{expression})"
@@ -237,15 +238,6 @@ def _gpt2_pattern(plain: Sequence[int]) -> str:
     )
     runs = (f" ?[{_class(members)}]+" for members in classes if members)
     return "|".join([*(f"'{suffix}" for suffix in CONTRACTIONS), *runs, " "])
-
-
-def _interfere(contents: Sequence[str]) -> bool:
-    """Whether it could matter which token is looked for first: one begins inside another."""
-    return any(
-        other[0] in content[1:] or (other != content and other.startswith(content))
-        for content in contents
-        for other in contents
-    )
 
 
 def _literal(text: str) -> str:

@@ -30,7 +30,8 @@ stands at index 0); everything else follows another barrier or character.
 **Model**: a `tf.Module` with
 `component(codepoints: int32 [n], word_splits: int64 [words + 1]) -> (ids: int32 [m],
 id_splits: int64 [words + 1])`: the words after all mapping by the pre-tokenizer (but see
-`BuildContext.model_takes_text`), without barriers; no word is empty, but there may be no words at all (`n == 0`, `word_splits == [0]`).
+`BuildContext.model_takes_text`), without barriers; no word is empty, but there may be no words at
+all (`n == 0`, `word_splits == [0]`).
 
 **Post-processor**: pure Python, see `post_processors/template.py`: prefix, middle and suffix ids.
 
