@@ -25,6 +25,8 @@ from tfmlm.tokenizer_graph.models._pieces import FIELD_BITS, MASK, Candidates
 
 # Words that need more rounds are left to policy iteration.
 MAX_ROUNDS = 8
+# Rounds between two looks at whether anything changes: looking costs as much as a round.
+UNROLLED = 4
 
 
 def best_path(
@@ -44,15 +46,17 @@ def best_path(
     """
     recursion = _Recursion(candidates, scores, tf.size(gap, tf.int64))
 
-    def value_round(rounds, values, changed):
-        best = recursion.best(recursion.sums(values))
-        return rounds + 1, best, tf.reduce_any(tf.not_equal(best, values))
+    def value_rounds(rounds, values, changed):
+        best = values
+        for _ in range(UNROLLED):
+            values, best = best, recursion.best(recursion.sums(best))
+        return rounds + UNROLLED, best, tf.reduce_any(tf.not_equal(best, values))
 
     start = tf.where(gap, tf.constant(0.0, tf.float64), tf.constant(float("-inf"), tf.float64))
     vector, scalar = tf.TensorShape([None]), tf.TensorShape([])
     _, values, _ = tf.while_loop(
         lambda rounds, values, changed: changed & (rounds < MAX_ROUNDS),
-        value_round,
+        value_rounds,
         (0, start, tf.constant(True)),
         shape_invariants=(scalar, vector, scalar),
     )
@@ -73,7 +77,7 @@ class _Recursion:
 
     def __init__(self, candidates: Candidates, scores: tf.Tensor, count: tf.Tensor) -> None:
         self._candidates = candidates
-        self._source = tf.bitwise.right_shift(candidates.packed, FIELD_BITS)
+        self._source = tf.cast(tf.bitwise.right_shift(candidates.packed, FIELD_BITS), tf.int32)
         self._score = tf.gather(scores, tf.bitwise.bitwise_and(candidates.packed, MASK))
         self._count = count
 
