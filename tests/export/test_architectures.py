@@ -26,7 +26,7 @@ def test_ids_as_the_model_in_a_batch_of_mixed_lengths(architecture):
     predictor = ModelPredictor(model)
     neutral = padding_is_neutral(predictor, settings)
     assert neutral == (architecture not in TOUCHED_BY_PADDING)
-    fill = FillMask(predictor if neutral else EqualLengths(predictor, settings), settings)
+    fill = FillMask(predictor if neutral else EqualLengths(predictor), settings)
 
     generator = np.random.default_rng(1)
     lengths = [12, 5, 20, 5]

@@ -18,8 +18,11 @@ BATCHES = {
 }
 
 
+@pytest.mark.parametrize("few", [0, 10**9])
 @pytest.mark.parametrize("architecture", LAYERS)
-def test_logits_and_variables(architecture):
+def test_logits_and_variables(monkeypatch, architecture, few):
+    """With layer norm in one operation and in steps."""
+    monkeypatch.setattr("tfmlm.export.packed._FEW", few)
     model = small_model(architecture)
     packed, plain = PackedPredictor(model, None), ModelPredictor(model)
     generator = np.random.default_rng(0)

@@ -100,6 +100,22 @@ def test_top_k_is_clamped(asked, given):
     assert len(set(outputs["token"][0, 0])) == given
 
 
+def test_no_combination_of_rows_makes_the_answer_huge():
+    """Every word of the vocabulary for one row, beside one of very many masks."""
+    texts = [b"a [MASK] b", b"[MASK]" * 900, b"c [MASK] d"]
+    top_k = np.array([2**31 - 1, 2**31 - 1, 4], np.int32)
+    names = ["score", "token"]
+    fill = loaded_bert()
+    outputs = fill.predict("fill_mask_top_k", {"text": texts, "top_k": top_k}, names)
+    assert outputs["token"].size <= 2**23
+    assert (outputs["token"][0, 0] >= 0).sum() > 1000
+    alone = fill.predict(
+        "fill_mask_top_k", {"text": texts[2:], "top_k": np.array([4], np.int32)}, names
+    )
+    assert outputs["token"][2, 0, :4].tolist() == alone["token"][0, 0].tolist()
+    assert (outputs["token"][2, 0, 4:] == -1).all()
+
+
 def test_each_row_has_its_own_top_k():
     outputs = loaded_bert().predict(
         "fill_mask_top_k", {"text": [b"a [MASK] b"] * 3, "top_k": np.array([1, 4, 2], np.int32)}

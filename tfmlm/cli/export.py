@@ -41,6 +41,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="bf16: half the size, for processors with units for it (default: float32)",
     )
     parser.add_argument(
+        "--self_test",
+        choices=("quick", "full"),
+        default="quick",
+        help="full: compare the tokenizer's graph with the fast tokenizer on every code point, in "
+        "minutes (default: quick, a sample of them)",
+    )
+    parser.add_argument(
         "--warmup_file", help="texts with masks, one a line, for the server's start"
     )
     parser.add_argument("--json", action="store_true", help="print the export's record as JSON")
@@ -69,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
         max_text_bytes=args.max_text_bytes,
         max_top_k=args.max_top_k,
         dtype=args.dtype,
+        self_test=args.self_test,
         progress=_tell if args.verbose or sys.stderr.isatty() else None,
     )
     record = read_record(Path(path))
@@ -79,6 +87,12 @@ def run(args: argparse.Namespace) -> int:
     if not record["tokenizer"]["in_graph"]:
         print(
             f"only fill_mask_ids was exported: {record['tokenizer']['refused']}",
+            file=sys.stderr,
+        )
+    ids = record["tokenizer"].get("self_test")
+    if ids is not None:
+        print(
+            f"{ids['strings']:,} texts: the ids are the fast tokenizer's in every one",
             file=sys.stderr,
         )
     agreement, difference = test["top1_agreement"], test["largest_score_difference"]

@@ -7,25 +7,12 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from tfmlm.export.candidates import Candidates, Pieces
 from tfmlm.export.settings import ExportSettings
 from tfmlm.export.targets import TargetResolver
 from tfmlm.export.texts import candidate_sequences, fill_in, glued_to_a_word
 from tfmlm.export.vocabulary import Vocabulary
 from tfmlm.export.windows import Windows, place_windows
-
-
-class Candidates(NamedTuple):
-    """Best tokens of N masks, best first.
-
-    Attributes:
-        score: float32 [N, K].
-        token: int32 [N, K].
-        valid: int32 [N], how many of the K count for each mask; None: all.
-    """
-
-    score: tf.Tensor
-    token: tf.Tensor
-    valid: tf.Tensor | None
 
 
 class FillMask(tf.Module):
@@ -45,8 +32,9 @@ class FillMask(tf.Module):
         """Puts the parts together.
 
         Args:
-            predictor: callable (input_ids int32 [R, T], attention_mask int32 [R, T], indices int32
-                [N, 2]) -> logits [N, vocabulary]; a trackable that owns its variables.
+            predictor: `hidden(input_ids int32 [R, T], attention_mask int32 [R, T], indices int32
+                [N, 2])` -> [N, hidden] and `head(hidden [n, hidden])` -> logits [n, vocabulary]; a
+                trackable that owns its variables.
             settings: sizes and special ids.
             tokenizer_graph: a GraphTokenizer, or None for `fill_mask_ids` alone.
             vocabulary: strings of the ids; with a tokenizer_graph.
@@ -56,7 +44,10 @@ class FillMask(tf.Module):
         self.tokenizer_graph = tokenizer_graph
         self.settings = settings
         ints = tf.TensorSpec([None, None], tf.int32)
-        self.logits = _function(self._logits_of, [ints, ints, tf.TensorSpec([None, 2], tf.int32)])
+        positions = tf.TensorSpec([None, 2], tf.int32)
+        self.hidden = _function(predictor.hidden, [ints, ints, positions])
+        masks = max(settings.piece_logits // settings.vocab_size, 1)
+        self._pieces = Pieces(self._logits_of, masks)
         if tokenizer_graph is None:
             return
         if vocabulary is None:
@@ -80,16 +71,16 @@ class FillMask(tf.Module):
         """Fills the masks of `text` string [B] with their `top_k` (int32 [B]) best tokens."""
         settings = self.settings
         request, windows, spans = self._read(text)
-        probabilities = self._at_masks(windows)
         if top_k is None:
-            best = tf.math.top_k(probabilities, k=min(settings.top_k, settings.vocab_size))
-            candidates = Candidates(best.values, best.indices, None)
+            k, count = tf.constant(min(settings.top_k, settings.vocab_size)), None
         else:
-            count = tf.gather(self._allowed(top_k, windows), windows.row)
-            largest = tf.maximum(tf.reduce_max(self._allowed(top_k, windows)), 1)
-            best = tf.math.top_k(probabilities, k=largest)
-            candidates = Candidates(best.values, best.indices, count)
-        return self._outputs(request, windows, spans, candidates)
+            allowed = self._allowed(top_k, windows)
+            k, count = (
+                tf.maximum(tf.reduce_max(allowed), 1),
+                tf.gather(allowed, windows.row),
+            )
+        score, token = self._best(windows, k)
+        return self._outputs(request, windows, spans, Candidates(score, token, count))
 
     def fill_targets(self, text: tf.Tensor, targets: tf.Tensor) -> dict[str, tf.Tensor]:
         """Scores `targets` string [B, n] (`""` = padding) at the masks of `text` string [B]."""
@@ -110,7 +101,7 @@ class FillMask(tf.Module):
         token = tf.where(follows, tf.gather(glued, row), tf.gather(start, row))
         whole = tf.where(follows, tf.gather(glued_whole, row), tf.gather(start_whole, row))
         token = tf.where(tf.gather(given, row), token, -1)
-        candidates = _rank(self._at_masks(windows)[: tf.shape(row)[0]], token)
+        candidates = self._pieces.targets(self._at_masks(windows), token)
 
         outputs = self._outputs(request, windows, spans, candidates)
         # Whole at every mask that was scored; at a word start if none was.
@@ -145,12 +136,14 @@ class FillMask(tf.Module):
         indices = tf.stack([tf.gather(encoder_row, row), position], 1)
         indices = tf.pad(indices, tf.stack([tf.stack([0, none]), tf.constant([0, 0])]))
 
-        probabilities = self._probabilities(encoder_ids, encoder_mask, indices)
-        best = tf.math.top_k(probabilities, k=min(settings.top_k, settings.vocab_size))
+        hidden = self.hidden(encoder_ids, encoder_mask, indices)
+        score, token = self._pieces.top_k(
+            hidden, tf.constant(min(settings.top_k, settings.vocab_size))
+        )
         place = _places(row, slot, batch, tf.maximum(tf.reduce_max(count), 0))
         return {
-            "score": _placed(best.values, place, 0.0),
-            "token": _placed(best.indices, place, -1),
+            "score": _placed(score, place, 0.0),
+            "token": _placed(token, place, -1),
             "mask_position": _placed(position[:, tf.newaxis], place, -1)[:, :, 0],
         }
 
@@ -178,23 +171,34 @@ class FillMask(tf.Module):
         )
         return _Request(text, too_long), windows, spans
 
+    def _best(self, windows: Windows, k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Scores float32 and tokens int32 [N, k] of the best words at the masks, best first."""
+        return self._pieces.top_k(self._at_masks(windows), k)
+
     def _at_masks(self, windows: Windows) -> tf.Tensor:
-        return self._probabilities(windows.input_ids, windows.attention_mask, windows.indices)
+        return self.hidden(windows.input_ids, windows.attention_mask, windows.indices)
 
     def _allowed(self, top_k: tf.Tensor, windows: Windows) -> tf.Tensor:
         """How many candidates each text may have: int32 [B], at least 1.
 
-        Bounded by the vocabulary, by `max_top_k`, and by the tokens of all sequences of a text.
+        Bounded by the vocabulary, by `max_top_k`, by the tokens of all sequences of a text, and by
+        the places that the answer has.
         """
         settings = self.settings
         most = min(settings.vocab_size, settings.max_top_k)
         count = windows.mask_count[:-1]
         inside = tf.minimum(count, settings.max_length)
         room = settings.max_sequence_tokens // tf.maximum(inside * settings.max_length, 1)
+        places = tf.size(count) * tf.maximum(tf.reduce_max(count), 0)
+        room = tf.minimum(room, settings.max_candidates // tf.maximum(places, 1))
         return tf.clip_by_value(tf.minimum(top_k, tf.maximum(room, 1)), 1, most)
 
     def _outputs(
-        self, request: _Request, windows: Windows, spans: tf.Tensor, candidates: Candidates
+        self,
+        request: _Request,
+        windows: Windows,
+        spans: tf.Tensor,
+        candidates: Candidates,
     ) -> dict[str, tf.Tensor]:
         """The outputs [B, masks, K] and [B] that all text signatures share."""
         score, token, count = candidates
@@ -218,7 +222,11 @@ class FillMask(tf.Module):
         }
 
     def _sequences(
-        self, windows: Windows, token: tf.Tensor, count: tf.Tensor | None, place: tf.Tensor
+        self,
+        windows: Windows,
+        token: tf.Tensor,
+        count: tf.Tensor | None,
+        place: tf.Tensor,
     ) -> tf.Tensor:
         """Decoded windows, each with one mask filled: string [B, masks, K]."""
         masks, columns = tf.shape(windows.row)[0], tf.shape(token)[1]
@@ -255,24 +263,25 @@ class FillMask(tf.Module):
         words = tf.where(best >= 0, self._word(best), literal)
         return fill_in(request.text, row, span, words)
 
-    def _probabilities(
+    def logits(
         self, input_ids: tf.Tensor, attention_mask: tf.Tensor, indices: tf.Tensor
     ) -> tf.Tensor:
-        """Softmax over the whole vocabulary in float32, [N, vocabulary]."""
-        return tf.nn.softmax(self.logits(input_ids, attention_mask, indices))
+        """Logits in float32, [N, vocabulary], at positions int32 [N, 2]; all at a time."""
+        return self._logits_of(self.hidden(input_ids, attention_mask, indices))
 
-    def _logits_of(
-        self, input_ids: tf.Tensor, attention_mask: tf.Tensor, indices: tf.Tensor
-    ) -> tf.Tensor:
-        """Logits in float32, [N, vocabulary]; one graph for all signatures."""
-        return tf.cast(self.predictor(input_ids, attention_mask, indices), tf.float32)
+    def _logits_of(self, hidden: tf.Tensor) -> tf.Tensor:
+        return tf.cast(self.predictor.head(hidden), tf.float32)
 
     def _encode_texts(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Flat ids int32 [tokens], their row splits [B + 1], mask spans int32 [masks, 2]."""
         encoded = self.tokenizer_graph.encode(texts)
         ids = encoded.ids
         spans = tf.reshape(tf.cast(encoded.mask_spans.flat_values, tf.int32), [-1, 2])
-        return tf.cast(ids.flat_values, tf.int32), tf.cast(ids.row_splits, tf.int32), spans
+        return (
+            tf.cast(ids.flat_values, tf.int32),
+            tf.cast(ids.row_splits, tf.int32),
+            spans,
+        )
 
     def _padded_tokens(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
         batch = self.tokenizer_graph(texts)
@@ -318,18 +327,3 @@ def _placed(values: tf.Tensor, place: tf.Tensor, empty: float | int) -> tf.Tenso
     """Rows of `values` [N, K] laid out as [B, masks, K]."""
     none = tf.fill([1, tf.shape(values)[1]], tf.constant(empty, values.dtype))
     return tf.gather(tf.concat([none, values], 0), place)
-
-
-def _rank(probabilities: tf.Tensor, token: tf.Tensor) -> Candidates:
-    """Orders targets int32 [N, n] (−1: none) by their probability [N, vocabulary].
-
-    A token that occurs again in its row counts once.
-    """
-    none = tf.int32.max
-    order = tf.sort(tf.where(token < 0, none, token), axis=1)
-    first = tf.concat([tf.fill([tf.shape(order)[0], 1], True), order[:, 1:] > order[:, :-1]], 1)
-    counts = first[:, : tf.shape(order)[1]] & (order < none)
-    score = tf.gather(probabilities, tf.where(counts, order, 0), batch_dims=1)
-    best = tf.math.top_k(tf.where(counts, score, -1.0), k=tf.shape(token)[1])
-    ranked = tf.gather(order, best.indices, batch_dims=1)
-    return Candidates(best.values, ranked, tf.reduce_sum(tf.cast(counts, tf.int32), axis=1))

@@ -38,41 +38,55 @@ def padding_is_neutral(predictor: Any, settings: ExportSettings) -> bool:
 class EqualLengths(tf.Module):
     """Runs a predictor on rows of equal length at a time, without any padding."""
 
-    def __init__(self, predictor: Any, settings: ExportSettings) -> None:
+    def __init__(self, predictor: Any) -> None:
         super().__init__(name="equal_lengths")
         self.predictor = predictor
-        self._vocab_size = settings.vocab_size
+        ids = tf.zeros([1, _LENGTH], tf.int32)
+        example = predictor.hidden(ids, tf.ones_like(ids), tf.zeros([1, 2], tf.int32))
+        self._example = tf.TensorSpec([None, example.shape[-1]], example.dtype)
 
     def __call__(
         self, input_ids: tf.Tensor, attention_mask: tf.Tensor, indices: tf.Tensor
     ) -> tf.Tensor:
         """As the predictor: logits [N, vocabulary]."""
+        return self.head(self.hidden(input_ids, attention_mask, indices))
+
+    def head(self, hidden: tf.Tensor) -> tf.Tensor:
+        """As the predictor: logits [n, vocabulary]."""
+        return self.predictor.head(hidden)
+
+    def hidden(
+        self, input_ids: tf.Tensor, attention_mask: tf.Tensor, indices: tf.Tensor
+    ) -> tf.Tensor:
+        """As the predictor: hidden states [N, hidden]."""
         column = tf.range(tf.shape(input_ids)[1]) + 1
         lengths = tf.reduce_max(attention_mask * column, axis=1)
         distinct, group = tf.unique(tf.maximum(lengths, 1))
         of_mask = tf.gather(group, indices[:, 0])
 
-        def run(number: tf.Tensor, logits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        def run(number: tf.Tensor, hidden: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             chosen = tf.equal(group, number)
             length = distinct[number]
             rows = tf.where(chosen)[:, 0]
             place = tf.cumsum(tf.cast(chosen, tf.int32)) - 1
             masks = tf.where(tf.equal(of_mask, number))
             own = tf.gather(indices, masks[:, 0])
-            found = self.predictor(
+            found = self.predictor.hidden(
                 tf.gather(input_ids, rows)[:, :length],
                 tf.gather(attention_mask, rows)[:, :length],
                 tf.stack([tf.gather(place, own[:, 0]), own[:, 1]], 1),
             )
-            found = tf.cast(found, tf.float32)
-            return number + 1, tf.tensor_scatter_nd_update(logits, masks, found)
+            return number + 1, tf.tensor_scatter_nd_update(hidden, masks, found)
 
-        shape = tf.stack([tf.shape(indices)[0], self._vocab_size])
-        _, logits = tf.while_loop(
+        example = self._example
+        _, hidden = tf.while_loop(
             lambda number, _: number < tf.shape(distinct)[0],
             run,
-            (0, tf.zeros(shape)),
-            shape_invariants=(tf.TensorShape([]), tf.TensorShape([None, self._vocab_size])),
+            (0, tf.zeros([tf.shape(indices)[0], example.shape[-1]], example.dtype)),
+            shape_invariants=(
+                tf.TensorShape([]),
+                tf.TensorShape([None, example.shape[-1]]),
+            ),
             parallel_iterations=1,
         )
-        return logits
+        return hidden

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import tensorflow as tf
 
-from tfmlm.mlm_head import masked_logits
+from tfmlm.mlm_head import base_layer, masked_logits
 
 
 class ModelPredictor(tf.Module):
     """Logits at mask positions of any of transformers' TF masked LMs.
 
-    Owns the model's variables, not the Keras model: SavedModel would trace every Keras layer that
-    it can reach.
+    Encoder and head can be run apart, so that the head, whose results are far larger than what it
+    takes, can be run on some masks at a time. Owns the model's variables, not the Keras model:
+    SavedModel would trace every Keras layer that it can reach.
     """
 
     def __init__(self, model: Any, token_types: TokenTypes | None = None) -> None:
@@ -26,22 +28,75 @@ class ModelPredictor(tf.Module):
         """
         super().__init__(name="predictor")
         self.weights = list(model.variables)
+        kept = SimpleNamespace()
+
+        def hidden(inputs: dict[str, tf.Tensor], indices: tf.Tensor) -> tf.Tensor:
+            call = base_layer(model).call
+
+            def at_positions(*args: Any, **kwargs: Any) -> Any:
+                found = call(*args, **kwargs)
+                kept.kind = type(found)
+                kept.rows = tf.gather_nd(found[0], indices)
+                return _with_first(kept.kind, kept.rows[tf.newaxis])
+
+            run_with(model, inputs, at_positions)
+            return kept.rows
+
+        def head(rows: tf.Tensor) -> tf.Tensor:
+            def given(*args: Any, **kwargs: Any) -> Any:
+                return _with_first(kept.kind, rows[tf.newaxis])
+
+            return run_with(model, {"input_ids": tf.zeros([1, 1], tf.int32)}, given)[0]
 
         def run(inputs: dict[str, tf.Tensor], indices: tf.Tensor) -> tf.Tensor:
             return masked_logits(model, inputs, indices)
 
         # Signatures are traced without AutoGraph; Funnel and Longformer branch on tensors.
         self._run = tf.autograph.to_graph(run)
+        self._hidden, self._head = (
+            tf.autograph.to_graph(hidden),
+            tf.autograph.to_graph(head),
+        )
         self._token_types = token_types
 
     def __call__(
         self, input_ids: tf.Tensor, attention_mask: tf.Tensor, indices: tf.Tensor
     ) -> tf.Tensor:
         """Logits [N, vocabulary] at `indices` int32 [N, 2] of ids and mask int32 [R, T]."""
+        return self._run(self._inputs(input_ids, attention_mask), indices)
+
+    def hidden(
+        self, input_ids: tf.Tensor, attention_mask: tf.Tensor, indices: tf.Tensor
+    ) -> tf.Tensor:
+        """What the head takes of these positions: [N, hidden]."""
+        return self._hidden(self._inputs(input_ids, attention_mask), indices)
+
+    def head(self, hidden: tf.Tensor) -> tf.Tensor:
+        """Logits [n, vocabulary] of hidden states [n, hidden]; `hidden` comes first."""
+        return self._head(hidden)
+
+    def _inputs(self, input_ids: tf.Tensor, attention_mask: tf.Tensor) -> dict[str, tf.Tensor]:
         inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
         if self._token_types is not None:
             inputs["token_type_ids"] = self._token_types(input_ids)
-        return self._run(inputs, indices)
+        return inputs
+
+
+def _with_first(kind: Any, first: tf.Tensor) -> Any:
+    """An encoder's output, a tuple or a `ModelOutput`, with its first part alone."""
+    return (first,) if kind is tuple else kind(first)
+
+
+def run_with(model: Any, inputs: dict[str, tf.Tensor], call: Any) -> tf.Tensor:
+    """Logits of a model with another `call` in place of its encoder's."""
+    base = base_layer(model)
+    own = base.call
+    base.call = call
+    try:
+        outputs = model(inputs, training=False, return_dict=True)
+    finally:
+        base.call = own
+    return outputs.logits
 
 
 class TokenTypes:

@@ -33,6 +33,7 @@ from tfmlm.files import write_json
 
 #: Increased when a reader of the record has to know.
 RECORD_FORMAT = 1
+SELF_TESTS = ("quick", "full")
 DTYPES = {"float32": "float32", "fp32": "float32", "bfloat16": "bfloat16", "bf16": "bfloat16"}
 _PACKAGES = (
     "tensorflow",
@@ -56,6 +57,7 @@ def export_saved_model(
     max_text_bytes: int = DEFAULT_MAX_TEXT_BYTES,
     max_top_k: int | None = None,
     dtype: str = "float32",
+    self_test: str = "quick",
     progress: Callable[[str], None] | None = None,
 ) -> str:
     """Exports a masked LM with its tokenizer in the graph to `export_dir/<version>/`.
@@ -75,6 +77,8 @@ def export_saved_model(
         max_text_bytes: longer texts are not read.
         max_top_k: most words for each mask that a request may ask for, the vocabulary by default.
         dtype: `float32`, or `bfloat16` for weights and encoder in half the size.
+        self_test: how the tokenizer's graph is compared with the fast tokenizer: `quick`, some
+            40,000 texts, or `full`, every code point in every context, which takes minutes.
         progress: called with what is done next.
 
     Returns:
@@ -82,11 +86,14 @@ def export_saved_model(
 
     Raises:
         UserError: a setting is wrong, or the folder cannot be written.
-        RunFailedError: the export does not give what the checkpoint gives, or the disk is full.
+        RunFailedError: the export does not give what the checkpoint and its tokenizer give, or the
+            disk is full.
     """
     tell = progress or (lambda message: None)
     if dtype not in DTYPES:
         raise UserError(f"dtype {dtype!r} is unknown; choose float32 or bfloat16")
+    if self_test not in SELF_TESTS:
+        raise UserError(f"self_test {self_test!r} is unknown; choose quick or full")
     _check_positive(top_k=top_k, max_text_bytes=max_text_bytes, max_top_k=max_top_k)
     model, tokenizer = _loaded(model, tokenizer, tell)
     with new_version(export_dir, version) as target:
@@ -104,6 +111,10 @@ def export_saved_model(
         texts = _warmup_texts(warmup_texts, tokenizer.mask_token, settings.max_length)
         tell("building the tokenizer's graph")
         graph, refusal = _tokenizer_graph(tokenizer)
+        tested = None
+        if graph is not None:
+            tell("comparing the tokenizer's graph with the fast tokenizer")
+            tested = _tokenizer_test(graph, self_test)
         predictor = _predictor(
             model, TokenTypes.of(tokenizer, len(prefix)), DTYPES[dtype], settings
         )
@@ -117,6 +128,7 @@ def export_saved_model(
             extra / WARMUP_FILE, names, texts, settings.max_length, settings.mask_id
         )
         record = _record(model, tokenizer, settings, graph, refusal, DTYPES[dtype])
+        record["tokenizer"]["self_test"] = tested
         record["signatures"] = names
         record["warmup_requests"] = requests
         record["oldest_tf_serving"] = oldest_release(operations(target.folder))
@@ -195,6 +207,26 @@ def _tokenizer_graph(tokenizer: Any) -> tuple[Any, str | None]:
         return None, str(error)
 
 
+#: Results by fingerprint and mode: a graph follows from tokenizer.json and what is installed.
+_tested: dict[tuple[str, str], dict[str, Any]] = {}
+
+
+def _tokenizer_test(graph: Any, mode: str) -> dict[str, Any]:
+    """Counts of a comparison with the fast tokenizer, made once a process.
+
+    Raises:
+        RunFailedError: the graph differs.
+    """
+    from tfmlm.tokenizer_graph.selftest import self_test
+
+    key = (graph.fingerprint, mode)
+    if key not in _tested:
+        result = self_test(graph, mode)
+        result.raise_if_failed()
+        _tested[key] = {k: v for k, v in result.to_json().items() if k != "examples"}
+    return _tested[key]
+
+
 def _predictor(
     model: Any, token_types: TokenTypes | None, dtype: str, settings: ExportSettings
 ) -> Any:
@@ -204,7 +236,7 @@ def _predictor(
     if is_packable(model):
         return PackedPredictor(model, token_types)
     predictor = ModelPredictor(model, token_types)
-    return predictor if neutral else EqualLengths(predictor, settings)
+    return predictor if neutral else EqualLengths(predictor)
 
 
 def _save(fill: FillMask, folder: Path) -> list[str]:

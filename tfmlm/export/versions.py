@@ -16,6 +16,8 @@ from tfmlm.files import TEMPORARY_PREFIX, require_writable_folder
 RECORD = "tfmlm.json"
 #: TF Serving reads version numbers as signed 64-bit integers.
 LARGEST_VERSION = 2**63 - 1
+#: What the system says when nothing more can be written; TensorFlow passes on the words alone.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def versions(export_dir: Path) -> list[int]:
@@ -93,8 +95,8 @@ def new_version(export_dir: str | os.PathLike[str], wanted: int | None) -> Itera
         if _disk_is_full(error):
             size = sum(f.stat().st_size for f in temporary.rglob("*") if f.is_file())
             raise RunFailedError(
-                f"no space left on the disk of {root} after {size / 1e6:.0f} MB of the export; "
-                "free some and export again"
+                f"no space left on the disk of {root} after {size / 1e6:.0f} MB of the export "
+                "(or a limit on file sizes is reached); free some and export again"
             ) from error
         raise
     finally:
@@ -107,9 +109,9 @@ def _taken(target: Path) -> str:
 
 def _disk_is_full(error: BaseException | None) -> bool:
     while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if isinstance(error, OSError) and error.errno in _FULL:
             return True
-        if "no space left" in str(error).lower() or "disk quota" in str(error).lower():
+        if any(os.strerror(number).lower() in str(error).lower() for number in _FULL):
             return True
         error = error.__cause__ or error.__context__
     return False

@@ -1,0 +1,71 @@
+"""The head on some masks at a time gives what it gives on all at once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.architectures import small_model
+from tfmlm.export.candidates import Pieces
+from tfmlm.export.fill_mask import FillMask
+from tfmlm.export.packed import PackedPredictor
+from tfmlm.export.settings import ExportSettings
+
+VOCABULARY, HIDDEN, PIECE = 50, 8, 7
+WEIGHTS = np.random.default_rng(0).normal(size=[HIDDEN, VOCABULARY]).astype(np.float32)
+
+
+def pieces(seen):
+    def logits(hidden):
+        tf.py_function(lambda h: seen.append(len(h)), [hidden], [])
+        return tf.matmul(hidden, WEIGHTS)
+
+    return Pieces(logits, PIECE)
+
+
+def hidden_states(masks):
+    return np.random.default_rng(1).normal(size=[masks, HIDDEN]).astype(np.float32)
+
+
+@pytest.mark.parametrize("masks", [1, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE, 3 * PIECE + 2])
+def test_top_k_at_sizes_around_a_piece(masks):
+    seen = []
+    hidden = hidden_states(masks)
+    score, token = tf.function(pieces(seen).top_k)(hidden, tf.constant(5))
+    expected = tf.nn.softmax(hidden @ WEIGHTS).numpy()
+    best = np.argsort(-expected, axis=1)[:, :5]
+    assert token.numpy().tolist() == best.tolist()
+    np.testing.assert_allclose(score, np.take_along_axis(expected, best, 1), atol=1e-6)
+    assert max(seen) <= PIECE
+    assert sum(seen) == masks
+
+
+@pytest.mark.parametrize("masks", [0, 1, PIECE, PIECE + 1, 2 * PIECE + 3])
+def test_targets_at_sizes_around_a_piece(masks):
+    hidden = hidden_states(max(masks, 1))
+    token = np.random.default_rng(2).integers(-1, VOCABULARY, [masks, 4]).astype(np.int32)
+    score, ranked, valid = tf.function(pieces([]).targets)(hidden, token)
+    expected = tf.nn.softmax(hidden @ WEIGHTS).numpy()
+    assert score.shape == ranked.shape == (max(masks, 1), 4)
+    for row in range(masks):
+        chosen = {t for t in token[row].tolist() if t >= 0}
+        order = sorted(chosen, key=lambda t: -expected[row, t])
+        assert valid[row] == len(order)
+        assert ranked[row, : len(order)].numpy().tolist() == order
+        np.testing.assert_allclose(score[row, : len(order)], expected[row][order], atol=1e-6)
+
+
+def test_a_row_full_of_masks_is_cut_into_pieces():
+    model = small_model("bert")
+    settings = {"vocab_size": 99, "mask_id": 4, "pad_id": 0, "unk_id": 3, "max_length": 64}
+    ids = np.full([2, 60], 4, np.int32)
+    outputs = []
+    for held in (99 * 1000, 99 * 16):  # all masks at once, and 16 at a time
+        own = ExportSettings(**settings, piece_logits=held)
+        fill = FillMask(PackedPredictor(model, None), own)
+        outputs.append(tf.function(fill.fill_ids, autograph=False)(ids, np.ones_like(ids)))
+    one, other = outputs
+    assert one["token"].shape == (2, 60, 5)
+    assert np.array_equal(one["token"], other["token"])
+    np.testing.assert_allclose(one["score"], other["score"], atol=1e-6)
