@@ -12,7 +12,8 @@ an epoch nor its end counts. Printed are the medians of all steps, their ratio, 
 highest ratio of a round's medians. With `--bf16` ours computes in bfloat16, the recipe does not.
 
 `--memory` adds the peak memory of a process of its own for each. `--share` adds the share of the
-step outside encoder and head: 1 minus forward and backward pass alone by the whole step.
+step outside encoder and head: data, clipping and optimizer, timed in turns with forward and
+backward pass.
 `--workers` adds the throughput of one and two worker processes on loopback, each bound to one core.
 """
 
@@ -23,12 +24,12 @@ import itertools
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
 import time
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -133,11 +134,12 @@ class Ours:
         return step_times(self.trainer, self.data)
 
     def shares(self) -> dict[str, float]:
-        """Seconds of a step, of its forward and backward pass alone, and of its data alone."""
+        """Milliseconds of a step and of its parts, and the share outside encoder and head."""
         import tensorflow as tf
 
         from tfmlm.training.trainer import _targets
 
+        list(self.data)
         begun = time.perf_counter()
         batches = list(self.data)
         data = (time.perf_counter() - begun) / len(batches)
@@ -148,19 +150,34 @@ class Ours:
             one = tf.constant(1.0)
             return self.trainer._gradients(features, *_targets(labels, 1), one, one, seed)
 
-        whole, inside = [], []
+        @tf.function
+        def update(*gradients: Any) -> None:
+            """What `MaskedLMTrainer.train_step` does after it."""
+            factor, _ = self.trainer._factor(list(gradients), tf.constant(0.01))
+            variables = self.trainer._trained_variables()
+            pairs = zip([g * factor for g in gradients], variables, strict=True)
+            self.trainer.optimizer.apply_gradients(pairs, experimental_aggregate_gradients=False)
+
+        whole, inside, after = [], [], []
         for turn in range(4):
             whole += self.fit()
             for number, (features, labels) in enumerate(batches):
                 # The seed is no constant: TensorFlow would draw dropout once, while tracing.
-                begun = time.perf_counter()
-                passes(features, labels, tf.constant([turn, number]))
+                times = [time.perf_counter()]
+                gradients, *_ = passes(features, labels, tf.constant([turn, number]))
+                times.append(time.perf_counter())
+                update(*gradients)
+                times.append(time.perf_counter())
                 if turn or number:
-                    inside.append(time.perf_counter() - begun)
+                    inside.append(times[1] - times[0])
+                    after.append(times[2] - times[1])
+        medians = [statistics.median(values) for values in (whole, inside, after)]
         return {
-            "step_ms": 1000 * statistics.median(whole),
-            "encoder_and_head_ms": 1000 * statistics.median(inside),
+            "step_ms": 1000 * medians[0],
+            "encoder_and_head_ms": 1000 * medians[1],
+            "clipping_and_optimizer_ms": 1000 * medians[2],
             "data_alone_ms": 1000 * data,
+            "outside": (medians[2] + data) / (medians[1] + medians[2] + data),
         }
 
 
@@ -204,8 +221,10 @@ def only(side: str, name: str, steps: int) -> None:
     """Trains one side and prints this process' peak memory."""
     runner = SIDES[side](name, steps)
     runner.fit()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
-    print(json.dumps({"peak_gb": peak}))
+    # Not ru_maxrss: a child's begins at what its parent had when it was started.
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    kilobytes = int(status.split("VmHWM:")[1].split()[0])
+    print(json.dumps({"peak_gb": kilobytes * 1024 / 1e9}))
 
 
 def workers(name: str, steps: int) -> None:
@@ -302,7 +321,6 @@ def main() -> None:
         print(json.dumps(figures), flush=True)
         if args.share:
             shares = Ours(name, args.steps).shares()
-            shares["outside"] = 1 - shares["encoder_and_head_ms"] / shares["step_ms"]
             print(json.dumps({k: round(v, 3) for k, v in shares.items()}), flush=True)
         if args.workers:
             workers(name, args.steps)

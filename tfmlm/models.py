@@ -104,7 +104,7 @@ def load_tokenizer(name_or_dir: str | os.PathLike[str], revision: str | None = N
         UserError: no such tokenizer, a broken file, or a tokenizer without a mask token.
     """
     source = str(name_or_dir)
-    _require_checkpoint_folder(source)
+    _require_checkpoint_folder(source, "config.json", "tokenizer_config.json")
     from transformers import AutoTokenizer
 
     with _errors_as_user_errors("tokenizer", source):
@@ -117,13 +117,14 @@ def load_tokenizer(name_or_dir: str | os.PathLike[str], revision: str | None = N
     return tokenizer
 
 
-def _require_checkpoint_folder(source: str) -> None:
+def _require_checkpoint_folder(source: str, *one_of: str) -> None:
     path = Path(source).expanduser()
     looks_local = source.startswith((".", "/", "~")) or source.count("/") > 1
     if path.is_file():
         raise UserError(f"{source} is a file; give the checkpoint folder that holds config.json")
-    if path.is_dir() and not (path / "config.json").exists():
-        raise UserError(f"folder {source} holds no config.json, so it is no checkpoint folder")
+    names = one_of or ("config.json",)
+    if path.is_dir() and not any((path / name).exists() for name in names):
+        raise UserError(f"folder {source} holds no {names[0]}, so it is no checkpoint folder")
     if looks_local and not path.exists():
         raise UserError(f"no folder {source}; give a checkpoint folder or a model's name")
 

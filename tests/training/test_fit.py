@@ -42,7 +42,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("runs")
     small.write_corpus(root / "corpus.txt")
     small.tokenizer().save_pretrained(root / "tokenizer")
-    (root / "tokenizer" / "config.json").write_text('{"model_type": "bert"}')
     return root
 
 
