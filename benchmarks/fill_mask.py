@@ -33,8 +33,8 @@ SIZES = {"6x384": (6, 384, 12), "12x768": (12, 768, 12)}
 BATCHES = (1, 8, 32)
 TEXTS = ("20 words", "5-200 words")
 THREADS = 2
-#: Seconds between the turns of two workers.
-PAUSE = 0.02
+#: Seconds between the turns of two workers; onnxruntime's threads spin for up to 0.05.
+PAUSE = 0.06
 #: What a worker needs beside this one, by environment variable.
 PYTHONS = {"torch": "TFMLM_TORCH_PYTHON", "onnx": "TFMLM_ONNX_PYTHON"}
 WORDS = """
@@ -88,7 +88,7 @@ def make_checkpoint(folder: Path, size: str, tokenizer_dir: Path) -> None:
 def work(kind: str, folder: str) -> None:
     """Answers requests from standard input until it ends: JSON lists of texts -> seconds."""
     start = time.perf_counter()
-    call = {"torch": _torch, "onnx": _onnx}.get(kind, _export)(folder)
+    call = {"torch": _torch, "onnx": _onnx, "served": _served}.get(kind, _export)(folder)
     print(json.dumps({"seconds": time.perf_counter() - start}), flush=True)
     for line in sys.stdin:
         batch = json.loads(line)
@@ -113,7 +113,14 @@ def _export(folder: str) -> Any:
     return tfmlm.load(folder)
 
 
-def _warm_up(fill: Any, folder: str) -> None:
+def _served(folder: str) -> Any:
+    """All outputs of the default signature, as a server computes them."""
+    import tfmlm
+
+    return tfmlm.load(folder).fill_arrays
+
+
+def _warm_up(call: Any, folder: str) -> None:
     """Runs the requests that TF Serving runs before it takes the first one."""
     import tensorflow as tf
     from tensorflow_serving.apis import prediction_log_pb2
@@ -122,7 +129,7 @@ def _warm_up(fill: Any, folder: str) -> None:
     for record in tf.compat.v1.io.tf_record_iterator(str(path)):
         request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
         inputs = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
-        fill.predict(request.model_spec.signature_name, inputs)
+        call.__self__.predict(request.model_spec.signature_name, inputs)
 
 
 def _torch(folder: str) -> Any:
@@ -265,10 +272,10 @@ def prepare(size: str, work_dir: Path, tokenizer_dir: Path, kinds: list[str]) ->
     return places
 
 
-def first_requests(python: str, kind: str, folder: Path) -> dict[str, float]:
+def first_requests(python: str, folder: Path) -> dict[str, float]:
     """Milliseconds of first requests of a new process, and of one that was warmed up."""
     short, long = texts("20 words", 1), texts("5-200 words", 8)
-    cold, warm = Worker(python, kind, folder), Worker(python, kind, folder)
+    cold, warm = Worker(python, "served", folder), Worker(python, "served", folder)
     found = {
         "load": cold.load_seconds,
         "first": cold.run(short),
@@ -308,7 +315,7 @@ def measure(args: argparse.Namespace, size: str, work_dir: Path, tokenizer_dir: 
     result: dict[str, Any] = {"matrix_peak_gflops": peak}
     for kind in ("export", "bf16"):
         if kind in places and not args.no_first:
-            result[f"{kind}_process"] = first_requests(places[kind][0], kind, places[kind][1])
+            result[f"{kind}_process"] = first_requests(*places[kind])
     workers = {kind: Worker(python, kind, folder) for kind, (python, folder) in places.items()}
     result["load_seconds"] = {kind: worker.load_seconds for kind, worker in workers.items()}
     for name, batch in _settings(args):
@@ -346,7 +353,7 @@ def _tell(size: str, name: str, batch: int, found: dict[str, Any]) -> None:
     print(f"{size}, {name}, batch {batch}: {figures}", file=sys.stderr, flush=True)
 
 
-def _commit() -> str:
+def commit() -> str:
     done = subprocess.run(
         ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"],
         capture_output=True,
@@ -391,7 +398,7 @@ def main() -> None:
     import tensorflow as tf
 
     report["versions"] = {"python": platform.python_version(), "tensorflow": tf.__version__}
-    report["commit"] = _commit()
+    report["commit"] = commit()
     text = json.dumps(report, indent=2)
     print(text)
     if args.json:

@@ -1,8 +1,9 @@
 """Runs a SavedModel through TensorFlow's C library: python c_api.py FOLDER < REQUEST
 
 The loader is the one that TF Serving uses. No Python of TensorFlow is imported. REQUEST is JSON:
-{"libraries": [...], "op_libraries": [...], "inputs": [[operation, index, spec]], "outputs":
-[[operation, index]]}, with specs as in `plain_tensorflow.py`; prints the outputs' specs.
+{"libraries": [...], "op_libraries": [...], "runs": [{"inputs": [[operation, index, spec]],
+"outputs": [[operation, index]]}]}, with specs as in `plain_tensorflow.py`; prints the specs of each
+run's outputs.
 """
 
 import ctypes
@@ -111,7 +112,12 @@ def main(folder):
         assert found, operation
         return Output(found, index)
 
-    inputs, outputs = request["inputs"], request["outputs"]
+    answers = [run(library, session, place, **wanted) for wanted in request["runs"]]
+    assert not {"tensorflow", "tfmlm", "transformers"} & set(sys.modules)
+    print(json.dumps(answers))
+
+
+def run(library, session, place, inputs, outputs):
     feeds = (Output * len(inputs))(*(place(op, index) for op, index, _ in inputs))
     values = (ctypes.c_void_p * len(inputs))(*(library.tensor(spec) for *_, spec in inputs))
     fetches = (Output * len(outputs))(*(place(op, index) for op, index in outputs))
@@ -128,11 +134,10 @@ def main(folder):
         None,
         0,
         None,
-        status,
+        ctypes.c_void_p(library.status),
     )
     library.check()
-    assert not {"tensorflow", "tfmlm", "transformers"} & set(sys.modules)
-    print(json.dumps([library.value(result) for result in results]))
+    return [library.value(result) for result in results]
 
 
 if __name__ == "__main__":

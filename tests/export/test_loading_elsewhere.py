@@ -97,30 +97,28 @@ def libraries():
     }
 
 
-@pytest.mark.parametrize("number", range(5))
-def test_the_c_library_that_the_server_is_built_on(number):
-    name, inputs = requests()[number]
-    definition = loaded_bert().definition(name)
-
+def test_the_c_library_that_the_server_is_built_on():
     def place(info):
         operation, index = info.name.split(":")
         return [operation, int(index)]
 
-    keys = sorted(definition.outputs)
-    request = {
-        **libraries(),
-        "inputs": [
+    runs, names = [], []
+    for name, inputs in requests():
+        definition = loaded_bert().definition(name)
+        keys = sorted(definition.outputs)
+        names.append(keys)
+        sent = [
             [*place(definition.inputs[key]), plain_tensorflow.encoded(value)]
             for key, value in inputs.items()
-        ],
-        "outputs": [place(definition.outputs[key]) for key in keys],
-    }
+        ]
+        runs.append({"inputs": sent, "outputs": [place(definition.outputs[key]) for key in keys]})
     done = subprocess.run(
         [sys.executable, "-P", str(HERE / "c_api.py"), str(bert().path)],
-        input=json.dumps(request),
+        input=json.dumps({**libraries(), "runs": runs}),
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert_as_here(name, inputs, dict(zip(keys, found, strict=True)))
+    answers = json.loads(done.stdout.splitlines()[-1])
+    for (name, inputs), keys, found in zip(requests(), names, answers, strict=True):
+        assert_as_here(name, inputs, dict(zip(keys, found, strict=True)))
