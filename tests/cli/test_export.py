@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tests.export.exported import bert_checkpoint
+from tests.export.exported import bert_checkpoint, refused_checkpoint
 from tfmlm.cli.main import main
 
 
@@ -29,6 +29,7 @@ def test_export_prints_the_version_folder(tmp_path, capsys):
     )
     assert code == 0, err
     assert out == f"{folder}/1\n"
+    assert "texts: the ids are the fast tokenizer's in every one" in err
     assert "the best word is the checkpoint's in 100.0%" in err
     assert (folder / "1" / "saved_model.pb").exists()
     assert [p.name for p in folder.iterdir()] == ["1"]
@@ -64,7 +65,7 @@ def test_wrong_calls(tmp_path, capsys, arguments, message):
 
 def test_two_exports_at_once_and_a_killed_one(tmp_path):
     command = [sys.executable, "-m", "tfmlm", "export", "--json", "--verbose"]
-    command += ["--model_name_or_path", str(bert_checkpoint()), "--export_dir", str(tmp_path)]
+    command += ["--model_name_or_path", str(refused_checkpoint()), "--export_dir", str(tmp_path)]
     killed = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     for line in killed.stderr:
         if line.startswith("comparing"):  # everything is written, nothing is published

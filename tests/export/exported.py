@@ -64,6 +64,36 @@ def loaded_bert() -> Any:
     return tfmlm.load(bert().path)
 
 
+@functools.cache
+def refused_checkpoint() -> Path:
+    """A small BERT whose tokenizer has a component that is not compiled: it exports quickly."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "dog", "Paris", "is", "the"]
+    merges: list[tuple[str, str]] = []
+    rust = Tokenizer(
+        models.BPE({w: i for i, w in enumerate(words)}, merges, dropout=0.5, unk_token="[UNK]")
+    )
+    rust.pre_tokenizer = pre_tokenizers.Whitespace()
+    rust.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=rust,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        mask_token="[MASK]",
+    )
+    model = small_model("bert", len(words))
+    folder = scratch() / "refused"
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
 def masked_texts(count: int, mask: str, masks: int = 1, seed: int = 0) -> list[str]:
     """Real texts in many languages, words of each replaced by masks; at most 300 characters."""
     generator = np.random.default_rng(seed)
@@ -106,6 +136,28 @@ def pipeline(exported: Exported) -> Any:
         return graph(*(inputs[name] for name in names))
 
     return Pipeline(model=exported.model, tokenizer=exported.tokenizer, framework="tf")
+
+
+def assert_several_masks_equal(
+    tokenizer: Any, text: str, masks: list[list[dict[str, Any]]], expected: list[Any]
+) -> None:
+    """Fails unless tokens and scores are the pipeline's and sequences what the contract says.
+
+    The pipeline keeps special tokens in sequences of several masks; the export keeps masks alone.
+    """
+    ids = np.array(tokenizer(text)["input_ids"])
+    places = np.nonzero(ids == tokenizer.mask_token_id)[0]
+    kept = ~np.isin(ids, tokenizer.all_special_ids) | (ids == tokenizer.mask_token_id)
+    for place, items, reference in zip(places, masks, expected, strict=True):
+        assert [i["token"] for i in items] == [i["token"] for i in reference]
+        for item in items:
+            filled = np.where(np.arange(len(ids)) == place, item["token"], ids)
+            drop = np.isin(item["token"], tokenizer.all_special_ids)
+            rest = kept & ~(drop & (np.arange(len(ids)) == place))
+            assert item["sequence"] == tokenizer.decode(filled[rest])
+        np.testing.assert_allclose(
+            [i["score"] for i in items], [i["score"] for i in reference], atol=1e-5, rtol=1e-4
+        )
 
 
 def assert_items_equal(found: list[dict[str, Any]], expected: list[dict[str, Any]]) -> None:

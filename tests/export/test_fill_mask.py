@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from tests.export import exported
-from tests.export.exported import assert_items_equal, bert, loaded_bert, masked_texts
+from tests.export.exported import (
+    assert_items_equal,
+    assert_several_masks_equal,
+    bert,
+    loaded_bert,
+    masked_texts,
+)
 
 #: Words that one piece of the vocabulary spells, and words that take several.
 TARGETS = ["capital", "Paris", "the", "##ing", "embeddings", "Zürich", "[UNK]", "capital"]
@@ -26,23 +31,8 @@ def test_1000_texts_with_one_mask(pipeline):
 
 def test_several_masks_and_top_k(pipeline):
     texts = masked_texts(150, "[MASK]", masks=3, seed=1)
-    tokenizer = bert().tokenizer
     for text, masks in zip(texts, loaded_bert().fill(texts, top_k=8), strict=True):
-        expected = pipeline(text, top_k=8)
-        ids = np.array(tokenizer(text)["input_ids"])
-        places = np.nonzero(ids == tokenizer.mask_token_id)[0]
-        # The pipeline keeps special tokens in sequences of several masks; the export keeps masks.
-        kept = ~np.isin(ids, tokenizer.all_special_ids) | (ids == tokenizer.mask_token_id)
-        for place, items, reference in zip(places, masks, expected, strict=True):
-            assert [i["token"] for i in items] == [i["token"] for i in reference]
-            for item in items:
-                filled = np.where(np.arange(len(ids)) == place, item["token"], ids)
-                drop = np.isin(item["token"], tokenizer.all_special_ids)
-                rest = kept & ~(drop & (np.arange(len(ids)) == place))
-                assert item["sequence"] == tokenizer.decode(filled[rest])
-            np.testing.assert_allclose(
-                [i["score"] for i in items], [i["score"] for i in reference], atol=1e-5, rtol=1e-4
-            )
+        assert_several_masks_equal(bert().tokenizer, text, masks, pipeline(text, top_k=8))
 
 
 @pytest.mark.parametrize("targets", [TARGETS, ["dog", "cat"], ["dog"]])

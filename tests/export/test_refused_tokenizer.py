@@ -5,11 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import PreTrainedTokenizerFast
 
 import tfmlm
-from tests.architectures import small_model
+from tests.export.exported import refused_checkpoint
 from tfmlm.cli.main import main
 from tfmlm.errors import UserError
 from tfmlm.export import validate_export
@@ -17,30 +15,8 @@ from tfmlm.export.loader import read_record
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    """A small BERT whose tokenizer splits by a model that is not compiled."""
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "dog", "Paris", "is", "the"]
-    merges: list[tuple[str, str]] = []
-    rust = Tokenizer(
-        models.BPE({w: i for i, w in enumerate(words)}, merges, dropout=0.5, unk_token="[UNK]")
-    )
-    rust.pre_tokenizer = pre_tokenizers.Whitespace()
-    rust.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=rust,
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        mask_token="[MASK]",
-    )
-    model = small_model("bert", len(words))
-    folder = tmp_path_factory.mktemp("refused") / "model"
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+def checkpoint():
+    return refused_checkpoint()
 
 
 def test_only_ids_and_the_command_says_so(checkpoint, tmp_path, capsys):

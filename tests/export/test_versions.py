@@ -119,3 +119,22 @@ def test_full_disk_is_one_clear_error(tmp_path, error):
         (target.folder / "half").write_bytes(bytes(2_000_000))
         raise error
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_system_refuses_to_write_on(tmp_path):
+    """A limit on file sizes stands for a full disk: it needs no rights and no disk of its own."""
+    script = (
+        "import resource, sys; from tfmlm.errors import RunFailedError\n"
+        "from tfmlm.export.versions import new_version\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
+        "try:\n"
+        "    with new_version(sys.argv[1], None) as target:\n"
+        "        (target.folder / 'half').write_bytes(bytes(100_000))\n"
+        "except RunFailedError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True
+    )
+    assert done.stdout.startswith(f"no space left on the disk of {tmp_path}"), done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -113,7 +113,7 @@ def export_saved_model(
         graph, refusal = _tokenizer_graph(tokenizer)
         tested = None
         if graph is not None:
-            tell("comparing the tokenizer's graph with the fast tokenizer")
+            tell("testing the tokenizer's graph")
             tested = _tokenizer_test(graph, self_test)
         predictor = _predictor(
             model, TokenTypes.of(tokenizer, len(prefix)), DTYPES[dtype], settings
