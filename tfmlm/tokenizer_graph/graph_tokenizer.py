@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfmlm.errors import UserError
 from tfmlm.tokenizer_graph.compile import Pipeline
 from tfmlm.tokenizer_graph.decoders.decoder import GraphDecoder
-from tfmlm.tokenizer_graph.loading import load_fast_tokenizer, spec_from_tokenizer
+from tfmlm.tokenizer_graph.loading import spec_from_pretrained, spec_from_tokenizer
 from tfmlm.tokenizer_graph.post_processors.assemble import Assembler, pad, truncate
 from tfmlm.tokenizer_graph.post_processors.template import probe_templates
 from tfmlm.tokenizer_graph.registry import BuildContext
@@ -49,7 +49,7 @@ class GraphTokenizer(tf.Module):
     def __init__(self, spec: TokenizerSpec) -> None:
         super().__init__(name="graph_tokenizer")
         self.spec = spec
-        context = BuildContext(spec=spec, tokenizer=spec.rust())
+        context = BuildContext(spec=spec, tokenizer=spec.rust)
         single, pair = probe_templates(context)
         self._pipeline = Pipeline(context, (list(single.fixed[0]), list(single.fixed[1])))
         self._single, self._pair = Assembler(single), Assembler(pair)
@@ -72,7 +72,7 @@ class GraphTokenizer(tf.Module):
             UserError: nothing there can be loaded as a tokenizer.
             UnsupportedTokenizerError: a component cannot be compiled exactly.
         """
-        return cls.from_tokenizer(load_fast_tokenizer(name_or_dir, revision))
+        return cls(spec_from_pretrained(name_or_dir, revision))
 
     @classmethod
     def from_tokenizer(cls, tokenizer: Any) -> GraphTokenizer:

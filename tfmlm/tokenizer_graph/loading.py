@@ -25,15 +25,31 @@ def spec_from_tokenizer(tokenizer: Any) -> TokenizerSpec:
     Raises:
         UnsupportedTokenizerError: it cannot be compiled; the message says why.
     """
+    return parse(*_description(tokenizer))
+
+
+def spec_from_pretrained(name_or_dir: str, revision: str | None = None) -> TokenizerSpec:
+    """The spec of the tokenizer of a folder or of a Hub repository.
+
+    Raises:
+        UserError: nothing there can be loaded as a tokenizer.
+        UnsupportedTokenizerError: it cannot be compiled; the message says why.
+    """
+    # the tokenizer is gone before a second one is made of its JSON: a large one takes gigabytes
+    return parse(*_description(load_fast_tokenizer(name_or_dir, revision)))
+
+
+def _description(tokenizer: Any) -> tuple[str, TokenizerConfig]:
+    """The `tokenizer.json` of a tokenizer, and the settings of its wrapper."""
     if isinstance(tokenizer, Tokenizer):
-        return parse(tokenizer.to_str(), _bare_config(tokenizer))
+        return tokenizer.to_str(), _bare_config(tokenizer)
     name = type(tokenizer).__name__
     if name in REFUSED:
         raise UnsupportedTokenizerError(
             "pre_tokenizer", f"{name}, which needs {REFUSED[name]}", "a fast tokenizer"
         )
     if name == "EsmTokenizer":
-        return parse(esm_json(tokenizer), _config(tokenizer))
+        return esm_json(tokenizer), _config(tokenizer)
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         raise UnsupportedTokenizerError(
@@ -41,7 +57,7 @@ def spec_from_tokenizer(tokenizer: Any) -> TokenizerSpec:
         )
     if getattr(tokenizer, "split_special_tokens", False):
         raise UnsupportedTokenizerError("split_special_tokens", "true", "false")
-    return parse(backend.to_str(), _config(tokenizer))
+    return backend.to_str(), _config(tokenizer)
 
 
 def load_fast_tokenizer(name_or_dir: str, revision: str | None = None) -> Any:

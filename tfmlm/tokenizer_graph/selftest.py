@@ -87,7 +87,7 @@ def self_test(
     if mode not in MODES:
         raise UserError(f"self-test mode {mode!r}: choose one of {', '.join(MODES)}")
     start = time.monotonic()
-    rust = graph.spec.rust()
+    rust = graph.spec.rust
     if tokenize is None:
         signature = [tf.TensorSpec([None], tf.string)]
         tokenize = tf.function(graph.tokenize, input_signature=signature, autograph=False)
@@ -122,7 +122,7 @@ def _texts(
 ) -> Iterator[str | bytes]:
     rng = random.Random(seed)
     added = [token.content for token in graph.spec.added_tokens][:200]
-    vocabulary = sorted(graph.spec.rust().get_vocab())
+    vocabulary = sorted(graph.spec.rust.get_vocab())
     pieces = rng.sample(vocabulary, min(2000, len(vocabulary)))
     yield from hostile.edge_texts()
     yield from hostile.long_texts()

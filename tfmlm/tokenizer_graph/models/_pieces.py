@@ -58,33 +58,35 @@ class PieceFinder(tf.Module):
 
     def __init__(self, pieces: Mapping[str, int], unknown: int, gap: int) -> None:
         super().__init__()
-        grams: dict[tuple[int, ...], int] = {}
-        nodes: dict[tuple[int, int], int] = {}
-        ends: dict[tuple[int, int], int] = {}
+        # all keys are packed: a quarter million pieces as tuples would take gigabytes
+        grams: dict[int, int] = {}
+        nodes: dict[int, int] = {}
+        ends: dict[int, int] = {}
         for text, number in pieces.items():
-            codes = [ord(c) + 1 for c in text]
             node = 0
-            for start in range(0, len(codes), STRIDE):
-                chunk = tuple(codes[start : start + STRIDE])
-                step = (node, grams.setdefault(chunk, len(grams) + 1))
-                if start + STRIDE < len(codes):
+            for start in range(0, len(text), STRIDE):
+                gram = grams.setdefault(_gram_key(text[start : start + STRIDE]), len(grams) + 1)
+                step = node << GRAM_BITS | gram
+                if start + STRIDE < len(text):
                     node = nodes.setdefault(step, len(nodes) + 1)
             ends[step] = number
         if max(len(nodes), max(pieces.values())) >= MASK - 1 or len(grams) >= 1 << GRAM_BITS:
             raise UnsupportedTokenizerError(
                 "model.vocab", f"{len(pieces)} pieces", "vocabularies up to a million pieces"
             )
-        steps = {*nodes, *ends}
 
-        def entry(step: tuple[int, int]) -> int:
+        def entry(step: int) -> int:
             return nodes.get(step, 0) << FIELD_BITS | ends.get(step, -1) + 1
 
-        first = {
-            _gram_key(chunk): gram << 2 * FIELD_BITS | entry((0, gram))
-            for chunk, gram in grams.items()
-        }
-        later = {node << GRAM_BITS | gram: entry((node, gram)) for node, gram in steps if node}
-        self._grams, self._steps = _table(first), _table(later)
+        # node 0 is the root, so that a gram is also the step from there
+        first = np.fromiter(
+            (gram << 2 * FIELD_BITS | entry(gram) for gram in grams.values()), np.int64, len(grams)
+        )
+        self._grams = IntegerTable(np.fromiter(grams, np.int64, len(grams)), first, 0)
+        later = np.fromiter(nodes.keys() | ends.keys(), np.int64)
+        later = later[later >= 1 << GRAM_BITS]
+        entries = np.fromiter((entry(step) for step in later.tolist()), np.int64, len(later))
+        self._steps = IntegerTable(later, entries, 0)
         self._unknown, self._gap = unknown, gap
         self._longest = max(map(len, pieces))
         self._padding = constant([GAP + 1, GAP + 1], tf.int64)
@@ -156,13 +158,8 @@ def _found(starts, following, entries, lengths) -> Candidates:
     return Candidates(tf.gather_nd(packed, found), tf.gather_nd(end, found))
 
 
-def _gram_key(chunk: tuple[int, ...]) -> int:
+def _gram_key(chunk: str) -> int:
     key = 0
-    for code in chunk:
-        key = key << CODEPOINT_BITS | code
+    for c in chunk:
+        key = key << CODEPOINT_BITS | ord(c) + 1
     return key
-
-
-def _table(entries: Mapping[int, int]) -> IntegerTable:
-    keys = np.fromiter(entries, np.int64, len(entries))
-    return IntegerTable(keys, np.fromiter(entries.values(), np.int64, len(entries)), 0)

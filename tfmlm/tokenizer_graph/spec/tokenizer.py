@@ -61,6 +61,7 @@ class TokenizerSpec:
     Attributes:
         json_text: the canonical `tokenizer.json`, without truncation and padding.
         fingerprint: SHA-256 of `json_text`, hexadecimal.
+        rust: the Rust tokenizer of the same JSON: the reference, and the source of all tables.
     """
 
     normalizer: Component | None
@@ -72,10 +73,7 @@ class TokenizerSpec:
     config: TokenizerConfig
     json_text: str
     fingerprint: str = field(repr=False)
-
-    def rust(self) -> Tokenizer:
-        """The Rust tokenizer of the same JSON: the reference, and the source of all tables."""
-        return Tokenizer.from_str(self.json_text)
+    rust: Tokenizer = field(repr=False)
 
 
 def parse(json_text: str, config: TokenizerConfig | None = None) -> TokenizerSpec:
@@ -98,6 +96,7 @@ def parse(json_text: str, config: TokenizerConfig | None = None) -> TokenizerSpe
     for stage in STAGES:
         if value.get(stage) is not None:
             _refuse_unknown_types(value[stage], stage, stage)
+    del value  # the vocabulary may be large
     try:
         canonical = Tokenizer.from_str(json_text)
     except Exception as error:  # the Rust library raises bare Exception
@@ -124,6 +123,7 @@ def parse(json_text: str, config: TokenizerConfig | None = None) -> TokenizerSpe
         config=config or TokenizerConfig(),
         json_text=text,
         fingerprint=hashlib.sha256(text.encode()).hexdigest(),
+        rust=canonical,
     )
     _check_first_word(spec)
     return spec
