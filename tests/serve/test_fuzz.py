@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 import socket
@@ -132,6 +133,19 @@ def test_raw_bytes(toy_server: Address, raw: bytes) -> None:
         except ConnectionError:
             return
     assert not answer or answer.startswith(b"HTTP/1.") and b" 200 " not in answer[:20]
+
+
+def test_compressed_bodies_are_bounded_by_what_they_hold(toy_server: Address) -> None:
+    def post(body: bytes) -> tuple[int, Any]:
+        data = gzip.compress(body)
+        where = "/v1/models/mlm:predict"
+        status, _, reply = ask(toy_server, "POST", where, data, Content_Encoding="gzip")
+        return status, reply
+
+    plain = {"instances": [ONE_MASK]}
+    assert post(json.dumps(plain).encode()) == predict(toy_server, plain)
+    bomb = b" " * 50_000_000  # 50 kB as sent
+    assert post(bomb) == (413, {"error": "the request is larger than 200000 bytes"})
 
 
 def test_clients_that_go_away(toy_server: Address) -> None:

@@ -279,15 +279,24 @@ def test_contrast_in_both_themes(page: Any, theme: str) -> None:
     assert page.execute_script(CONTRAST) == []
 
 
-def test_a_narrow_screen_needs_no_scrolling_sideways(page: Any) -> None:
-    page.set_window_size(500, 900)
+@pytest.mark.parametrize("width", [320, 500])
+def test_on_a_narrow_screen_nothing_sticks_out(page: Any, width: int) -> None:
+    screen = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": True}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
     try:
-        wide, room = page.execute_script(
-            "return [document.documentElement.scrollWidth, document.documentElement.clientWidth]"
-        )
-        assert wide <= room
+        write(page, "#model-b", "mlm\t")  # compared side by side, all there is on the page
+        until(page, lambda: css(page, ".side-b .fill"))
+        outside = """
+            const inside = (node, box) => node.getBoundingClientRect().right <= box.right + 0.5;
+            return [...document.querySelectorAll(".card *")].filter((node) =>
+                !inside(node, node.closest(".card").getBoundingClientRect())
+            ).map((node) => node.outerHTML.slice(0, 80));
+        """
+        assert page.execute_script(outside) == []
+        wide = page.execute_script("return document.documentElement.scrollWidth")
+        assert wide <= width
     finally:
-        page.set_window_size(1200, 1000)
+        page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def test_the_page_asks_nobody_else() -> None:

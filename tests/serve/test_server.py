@@ -97,6 +97,26 @@ def test_sigterm_lets_running_requests_finish(slow_model: Path) -> None:
         process.communicate()
 
 
+def test_sigterm_before_there_is_a_version_ends_it(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tfmlm", "serve", f"--model_base_path={tmp_path}"]
+        + [f"--port={free_port()}", "--rest_api_port=0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+    )
+    try:
+        assert process.stderr is not None
+        assert any("No versions of servable default found" in line for line in process.stderr)
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=30)
+        assert (process.returncode, out) == (0, "")
+    finally:
+        process.kill()
+        process.communicate()
+
+
 def test_too_many_requests_at_once_are_refused(slow_model: Path) -> None:
     with serving(model_base_path=str(slow_model), max_concurrent_requests=2) as address:
         outcomes: list[str] = []
