@@ -67,10 +67,10 @@ class Fault:
     """What goes wrong at a step.
 
     Attributes:
-        kind: `delay` (work after `seconds`), `freeze` (no answer until `thaw`), `status` (answer
-            `status`), `drop` (cut the connection, nothing done), `half_body` (read half of the
-            body, then cut), `lose_answer` (do the work, then cut), `kill` (after `seconds` the
-            server is gone).
+        kind: `delay` (work after `seconds`, or once `until` is set), `freeze` (no answer until
+            `thaw`), `status` (answer `status`), `drop` (cut the connection, nothing done),
+            `half_body` (read half of the body, then cut), `lose_answer` (do the work, then cut),
+            `kill` (after `seconds` the server is gone).
         times: how many requests it hits.
     """
 
@@ -78,6 +78,7 @@ class Fault:
     kind: str
     times: float = 1
     seconds: float = 0.0
+    until: threading.Event | None = None
     status: int = 500
     message: str = "broken on purpose"
     hits: int = 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import threading
 import time
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 
 from tests.hub.small import TOKEN
 from tfmlm.hub.delivery import Backoff, Target, deliver, run_worker
+from tfmlm.hub.folder import files_to_push, in_place
 from tfmlm.hub.remote import HubFailure, PushReport
 
 DONE = PushReport("commit")
@@ -97,6 +100,19 @@ def test_a_target_does_not_show_its_token():
     assert TOKEN not in repr(Target("http://hub", "ada/model", TOKEN))
 
 
+def processes_at(hub) -> dict[int, str]:
+    """Other processes whose command line or environment names this Hub: both, by process id."""
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (process / "cmdline").read_bytes() + b"\0" + (process / "environ").read_bytes()
+        except OSError:
+            continue
+        if hub.url.encode() in line and int(process.name) != os.getpid():
+            found[int(process.name)] = line.decode("utf-8", "replace")
+    return found
+
+
 def request(hub, **values):
     return {
         "action": "check",
@@ -112,24 +128,45 @@ def request(hub, **values):
 
 def test_a_hanging_worker_is_killed_and_its_command_line_holds_no_token(hub):
     hub.fault("whoami", "freeze")
-    seen: list[str] = []
-    found: list[int] = []
-
-    def look(sent: int) -> None:
-        for process in Path("/proc").glob("[0-9]*"):
-            try:
-                line = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
-            except OSError:
-                continue
-            if b"tfmlm.hub.worker" in line and hub.url.encode() in line:
-                found.append(int(process.name))
-                seen.append(line.decode("utf-8", "replace"))
-
+    found: dict[int, str] = {}
     with pytest.raises(HubFailure, match="did not answer for 1 s") as caught:
-        run_worker(request(hub), timeout=1.0, moved=look)
+        run_worker(request(hub), timeout=1.0, moved=lambda sent: found.update(processes_at(hub)))
     assert caught.value.kind == "stalled"
-    assert found and not any(TOKEN in text for text in seen)
-    assert not any(Path(f"/proc/{number}").exists() for number in found)
+    assert "tfmlm.hub.worker" in "".join(found.values())
+    assert not any(TOKEN in text for text in found.values())
+    assert processes_at(hub) == {}
+
+
+def test_the_git_processes_of_a_hanging_worker_end_with_it(hub, folder, tmp_path, git_lfs):
+    hub.create("ada/model")
+    hub.fault("git_push", "freeze")
+    found: dict[int, str] = {}
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.wait(0.05):
+            found.update(processes_at(hub))
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    push = request(
+        hub,
+        action="push",
+        transport="git",
+        user="ada",
+        files=[file.as_dict() for file in in_place(files_to_push(folder)).files],
+        message="a push",
+        last=None,
+        scratch=str(tmp_path),
+    )
+    with pytest.raises(HubFailure, match="did not answer for 2 s"):
+        run_worker(push, timeout=2.0)
+    ended.set()
+    looking.join()
+    assert "git_push" in hub.requests
+    assert any("git-remote-http" in text for text in found.values()), "git must have been waiting"
+    assert not any(TOKEN in text.partition("\0\0")[0] for text in found.values())
+    assert processes_at(hub) == {}
 
 
 def test_a_push_over_the_hard_limit_is_ended(hub):

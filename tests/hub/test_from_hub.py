@@ -13,30 +13,46 @@ import pytest
 
 from tfmlm.hub.push import push_folder
 
-PULL = """
-import json, sys
+#: Online and offline alike: the model, the tokenizer and the files by name, and what `fill` says.
+USE = """
+import contextlib, io, json, sys
+import numpy as np
 import tfmlm
 from huggingface_hub import snapshot_download
+from tfmlm.cli.main import main
 from transformers import TFAutoModelForMaskedLM
 
-name, revision, out = sys.argv[1], sys.argv[2] or None, sys.argv[3]
-stock = TFAutoModelForMaskedLM.from_pretrained(name, revision=revision)
-model = tfmlm.load_model(name, revision)
-tokenizer = tfmlm.load_tokenizer(name, revision)
-graph = tfmlm.GraphTokenizer.from_pretrained(name, revision=revision)
+def command(*arguments):
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        assert not main([*arguments, "--json"])
+    return json.loads(said.getvalue())
+
+name, out, *export = sys.argv[1:]
 text = "the [MASK] sat on the mat"
-ids = tokenizer(text, return_tensors="tf")
+ids = tfmlm.load_tokenizer(name)(text, return_tensors="tf")
+graph = tfmlm.GraphTokenizer.from_pretrained(name, revision="v1")
 assert graph.tokenize([text]).to_list() == ids["input_ids"].numpy().tolist()
-import numpy as np
-np.savez(out, stock=stock(ids).logits.numpy(), ours=model(ids).logits.numpy())
-print(json.dumps(snapshot_download(name, revision=revision)))
+models = {
+    "stock": TFAutoModelForMaskedLM.from_pretrained(name, revision="v1"),
+    "ours": tfmlm.load_model(name, "v1"),
+    "main": tfmlm.load_model(name),
+}
+np.savez(out, **{key: model(ids).logits.numpy() for key, model in models.items()})
+if export:
+    command("export", "--model_name_or_path", name, "--revision", "v1", "--export_dir", *export)
+    filled = command("fill", name, text, "--revision", "v1")
+else:
+    filled = command("fill", name, text)
+print(json.dumps({"files": snapshot_download(name, revision="v1"), "filled": filled}))
 """
 
 
-def pull(tmp_path, revision="", **environment):
+def use(tmp_path, *export, **environment):
+    """What the process says, and the logits by the way the model was loaded."""
     out = tmp_path / "logits.npz"
     done = subprocess.run(
-        [sys.executable, "-c", PULL, "ada/model", revision, out],
+        [sys.executable, "-c", USE, "ada/model", out, *export],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
@@ -44,16 +60,6 @@ def pull(tmp_path, revision="", **environment):
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1]), np.load(out)
-
-
-def tfmlm(*arguments, **environment):
-    return subprocess.run(
-        [sys.executable, "-m", "tfmlm", *map(str, arguments)],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
 
 
 @pytest.fixture
@@ -68,29 +74,16 @@ def logits(finished):
 
 def test_a_private_model_comes_back_by_name_revision_and_offline(hub, folder, tmp_path, logits):
     done = push_folder(folder, "ada/model", hub_private_repo=True, hub_revision="v1")
-    cache, pulled = pull(tmp_path, "v1")
-    for name in done.files:
-        assert (Path(cache) / name).read_bytes() == (folder / name).read_bytes()
-    np.testing.assert_array_equal(pulled["stock"], logits)
-    np.testing.assert_array_equal(pulled["ours"], logits)
-    exported = tfmlm(
-        "export",
-        "--model_name_or_path",
-        "ada/model",
-        "--revision",
-        "v1",
-        "--export_dir",
-        tmp_path / "export",
-        "--json",
-    )
-    assert (tmp_path / "export" / "1" / "saved_model.pb").exists(), exported.stderr
     hub.repositories["ada/model"].git("update-ref", "refs/heads/main", "refs/heads/v1")
-    filled = json.loads(tfmlm("fill", "ada/model", "the [MASK] sat", "--json").stdout)
-    assert filled
-    tagged = ("fill", "ada/model", "the [MASK] sat", "--json", "--revision", "v1")
-    assert json.loads(tfmlm(*tagged).stdout)
+    online, pulled = use(tmp_path, str(tmp_path / "export"))
+    for name in done.files:
+        assert (Path(online["files"]) / name).read_bytes() == (folder / name).read_bytes()
+    assert set(pulled) == {"stock", "ours", "main"}
+    for found in pulled.values():
+        np.testing.assert_array_equal(found, logits)
+    assert (tmp_path / "export" / "1" / "saved_model.pb").exists()
     hub.stop()
-    again = tfmlm("fill", "ada/model", "the [MASK] sat", "--json", HF_HUB_OFFLINE="1")
-    assert json.loads(again.stdout) == filled
-    _, offline = pull(tmp_path, "v1", HF_HUB_OFFLINE="1")
-    np.testing.assert_array_equal(offline["ours"], logits)
+    offline, again = use(tmp_path, HF_HUB_OFFLINE="1")
+    for found in again.values():
+        np.testing.assert_array_equal(found, logits)
+    assert offline == online and online["filled"]
