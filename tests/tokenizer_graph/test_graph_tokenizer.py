@@ -51,12 +51,10 @@ def test_ids_equal_rust(graphs, name):
 
 
 @pytest.mark.parametrize("name", ["bert_uncased", "roberta"])
-def test_every_code_point(graphs, name):
+def test_every_code_point_in_four_contexts(graphs, name):
     rust = trained.TOKENIZERS[name]().backend_tokenizer
     graph = Compiled(graphs(name))
-    assert_ids_equal(graph, rust, list(hostile.every_codepoint("a{}b", 1)))
-    for first, context in enumerate(hostile.CONTEXTS):
-        assert_ids_equal(graph, rust, list(hostile.every_codepoint(context, 11, first)))
+    assert_ids_equal(graph, rust, list(hostile.every_codepoint(" ".join(hostile.CONTEXTS))))
 
 
 @pytest.mark.parametrize("name", NAMES)

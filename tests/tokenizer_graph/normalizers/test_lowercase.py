@@ -3,8 +3,8 @@
 import pytest
 
 from tests.tokenizer_graph.components import check_normalizer
-from tests.tokenizer_graph.texts import mixed
-from tfmlm.tokenizer_graph.hostile import every_codepoint, long_texts
+from tests.tokenizer_graph.texts import each_codepoint, mixed
+from tfmlm.tokenizer_graph.hostile import long_texts
 
 COMPONENTS = [
     {"type": "Lowercase"},
@@ -21,4 +21,4 @@ def test_every_code_point_equals_rust():
         "{}",
         "aΣ{}",
     ):
-        check_normalizer(COMPONENTS[0], list(every_codepoint(context)))
+        check_normalizer(COMPONENTS[0], each_codepoint(context))

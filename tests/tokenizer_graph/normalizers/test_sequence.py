@@ -3,8 +3,8 @@
 import pytest
 
 from tests.tokenizer_graph.components import check_normalizer
-from tests.tokenizer_graph.texts import mixed
-from tfmlm.tokenizer_graph.hostile import every_codepoint, long_texts
+from tests.tokenizer_graph.texts import each_codepoint, mixed
+from tfmlm.tokenizer_graph.hostile import long_texts
 
 COMPONENTS = [
     {
@@ -53,7 +53,7 @@ def test_equals_rust(component):
 
 
 def test_every_code_point_equals_rust():
-    check_normalizer(COMPONENTS[0], list(every_codepoint("{}")))
+    check_normalizer(COMPONENTS[0], each_codepoint("{}"))
 
 
 def test_accents_that_stay_are_reordered():

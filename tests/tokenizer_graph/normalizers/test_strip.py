@@ -3,8 +3,8 @@
 import pytest
 
 from tests.tokenizer_graph.components import check_normalizer
-from tests.tokenizer_graph.texts import mixed
-from tfmlm.tokenizer_graph.hostile import every_codepoint, long_texts
+from tests.tokenizer_graph.texts import each_codepoint, mixed
+from tfmlm.tokenizer_graph.hostile import long_texts
 
 COMPONENTS = [
     {"type": "Strip", "strip_left": True, "strip_right": True},
@@ -24,4 +24,4 @@ def test_every_code_point_equals_rust():
         "{}",
         " {}a{} ",
     ):
-        check_normalizer(COMPONENTS[0], list(every_codepoint(context)))
+        check_normalizer(COMPONENTS[0], each_codepoint(context))

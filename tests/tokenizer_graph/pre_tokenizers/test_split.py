@@ -6,8 +6,8 @@ import pytest
 
 from tests.tokenizer_graph import configurations
 from tests.tokenizer_graph.components import check_pre_tokenizer
-from tests.tokenizer_graph.texts import mixed
-from tfmlm.tokenizer_graph.hostile import every_codepoint, hostile, long_texts
+from tests.tokenizer_graph.texts import each_codepoint, mixed
+from tfmlm.tokenizer_graph.hostile import hostile, long_texts
 
 LITERALS = (" ", "aa", "'s")
 SIMPLE = (r"\s+", r"\p{L}+", configurations.CLIP)
@@ -37,7 +37,7 @@ def test_published_expressions(expression):
 
 def test_every_code_point_in_llama3s_expression():
     component = split({"Regex": configurations.LLAMA3}, "Isolated")
-    check_pre_tokenizer(component, list(every_codepoint(" a{}s'{}", 3)))
+    check_pre_tokenizer(component, each_codepoint(" a{}s'{}", 3))
 
 
 def test_gpt2s_expression_by_classes_and_by_search_agree():
