@@ -6,6 +6,7 @@ import string
 from random import Random
 from typing import Any
 
+from tfmlm.tokenizer_graph.byte_alphabet import byte_characters
 from tfmlm.tokenizer_graph.hostile import (
     COMPOSING,
     CONTROLS,
@@ -179,14 +180,64 @@ def model(rng: Random) -> dict[str, Any]:
     }
 
 
+def subword_model(rng: Random) -> dict[str, Any]:
+    """BPE or Unigram with pieces that occur in the texts, and with random ones."""
+    characters = [*ALPHABET, *map(chr, byte_characters()), "▁"]
+    tokens = list(dict.fromkeys(c for c in characters if rng.random() < 0.97))
+    merges = []
+    for _ in range(150):
+        left, right = rng.choice(tokens), rng.choice(tokens)
+        if rng.random() < 0.8:  # what occurs: the pieces of a word of the texts
+            word = rng.choice(("Ġhello", "hello", "isn't", "▁hello", "▁Hello", "'ll", "aaab"))
+            cut = rng.randrange(1, len(word))
+            left, right = word[:cut][-rng.randint(1, 3) :], word[cut:][: rng.randint(1, 3)]
+        if left in tokens and right in tokens and left + right not in tokens:
+            tokens.append(left + right)
+            merges.append([left, right])
+    if rng.random() < 0.5:
+        return {
+            "type": "BPE",
+            "vocab": {token: k for k, token in enumerate(["[UNK]", *tokens])},
+            "merges": merges,
+            "unk_token": rng.choice(("[UNK]", None)),
+            "fuse_unk": rng.random() < 0.5,
+            "ignore_merges": rng.random() < 0.5,
+        }
+    scores = [[token, round(rng.uniform(-12, -2), rng.choice((0, 3)))] for token in tokens]
+    return {"type": "Unigram", "vocab": [["[UNK]", 0.0], *scores], "unk_id": 0}
+
+
+def usual_pre_tokenizer(rng: Random, kind: str) -> dict[str, Any]:
+    """The pre-tokenizer that published tokenizers have with a kind of model."""
+    if kind in ("WordPiece", "WordLevel"):
+        return {"type": rng.choice(("BertPreTokenizer", "WhitespaceSplit"))}
+    space = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": True}
+    space["prepend_scheme"] = rng.choice(("always", "always", "first", "never"))
+    parts = [{"type": "WhitespaceSplit"}] * rng.randrange(2)
+    if kind == "BPE" and rng.random() < 0.8:
+        add = rng.random() < 0.2
+        return {
+            "type": "ByteLevel",
+            "add_prefix_space": add,
+            "trim_offsets": True,
+            "use_regex": True,
+        }
+    return {"type": "Sequence", "pretokenizers": [*parts, space]}
+
+
 def tokenizer(rng: Random) -> dict[str, Any]:
-    """A whole `tokenizer.json`."""
-    chosen = model(rng)
+    """A whole `tokenizer.json`; half of them not unlike published ones."""
+    chosen = rng.choice((model, subword_model))(rng)
+    added = added_tokens(rng, len(chosen["vocab"]))
+    usual = rng.random() < 0.5
+    if usual:
+        for token in added:
+            token["single_word"] = False
     return {
         "version": "1.0",
-        "added_tokens": added_tokens(rng, len(chosen["vocab"])),
+        "added_tokens": added,
         "normalizer": normalizer(rng),
-        "pre_tokenizer": pre_tokenizer(rng),
+        "pre_tokenizer": usual_pre_tokenizer(rng, chosen["type"]) if usual else pre_tokenizer(rng),
         "post_processor": None,
         "decoder": None,
         "model": chosen,

@@ -37,6 +37,20 @@ def texts_for(value, rng):
     parts = [*configurations.CONTENTS, " ", "  ", "b", "hello", "é", ".", "\n", "9"]
     parts += [token["content"] for token in value["added_tokens"]] * 3
     made = ["".join(rng.choice(parts) for _ in range(rng.randint(1, 9))) for _ in range(500)]
+    # few things in a row but single spaces: rows that take the short way
+    plain = [
+        "a",
+        "Hello",
+        "isn't",
+        ".",
+        "9",
+        "é",
+        *(token["content"] for token in value["added_tokens"]),
+    ]
+    made += [
+        "".join(rng.choice(plain) + rng.choice(["", " "]) for _ in range(rng.randint(0, 7)))
+        for _ in range(300)
+    ]
     return [*made, *mixed(rng.randrange(1000), 300), *hostile.long_texts()]
 
 
