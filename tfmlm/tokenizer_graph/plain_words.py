@@ -19,7 +19,6 @@ import tensorflow as tf
 
 from tfmlm.tokenizer_graph import spec as specs
 from tfmlm.tokenizer_graph.models._words import NOTHING
-from tfmlm.tokenizer_graph.normalizers.sequence import flatten
 from tfmlm.tokenizer_graph.pre_tokenizers.gpt2_split import CONTRACTIONS
 from tfmlm.tokenizer_graph.regex import rust_class
 from tfmlm.tokenizer_graph.registry import BuildContext
@@ -160,7 +159,7 @@ def build(context: BuildContext) -> PlainWords | None:
     contents = [token.content for token in spec.added_tokens]
     if any(token.single_word for token in spec.added_tokens):
         return None
-    atoms = flatten(spec.normalizer) if spec.normalizer else []
+    atoms = specs.atoms(spec.normalizer)
     refused = [content for content in contents if mask is None or content != mask.content]
     for atom in atoms:
         if isinstance(atom, specs.ReplaceNormalizer) and not atom.pattern.regex:
@@ -190,7 +189,7 @@ def build(context: BuildContext) -> PlainWords | None:
     if expression and lowercase:
         expression = f"(?i:{expression})"
 
-    parts = _pre_tokenizers(spec.pre_tokenizer)
+    parts = specs.atoms(spec.pre_tokenizer)
     last = parts[-1] if parts else None
     if isinstance(last, specs.ByteLevelPreTokenizer) and len(parts) == 1:
         is_exact = all(isinstance(atom, NORMALIZERS) for atom in atoms)
@@ -221,12 +220,6 @@ def _candidates() -> list[int]:
 
 def _small(c: int, lowercase: bool) -> str:
     return chr(c).lower() if lowercase and c < 0x80 else chr(c)
-
-
-def _pre_tokenizers(spec: specs.Component | None) -> list[specs.Component]:
-    if isinstance(spec, specs.PreTokenizerSequence):
-        return [part for child in spec.pretokenizers for part in _pre_tokenizers(child)]
-    return [] if spec is None else [spec]
 
 
 def _gpt2_pattern(plain: Sequence[int]) -> str:

@@ -80,11 +80,11 @@ class BuildContext:
 
         So it is where ByteLevel is the last pre-tokenizer before BPE.
         """
-        last = self.spec.pre_tokenizer
-        while isinstance(last, specs.PreTokenizerSequence) and last.pretokenizers:
-            last = last.pretokenizers[-1]
-        return isinstance(last, specs.ByteLevelPreTokenizer) and isinstance(
-            self.spec.model, specs.BPE
+        parts = specs.atoms(self.spec.pre_tokenizer)
+        return (
+            bool(parts)
+            and isinstance(parts[-1], specs.ByteLevelPreTokenizer)
+            and isinstance(self.spec.model, specs.BPE)
         )
 
 

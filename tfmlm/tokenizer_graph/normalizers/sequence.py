@@ -26,16 +26,9 @@ class Chain(tf.Module):
         return stream
 
 
-def flatten(spec: specs.Component) -> list[specs.Component]:
-    """The atoms of nested sequences."""
-    if isinstance(spec, NormalizerSequence):
-        return [atom for child in spec.normalizers for atom in flatten(child)]
-    return [spec]
-
-
 def build(spec: NormalizerSequence, context: BuildContext) -> tf.Module:
     """Compiles a sequence."""
-    return chain(flatten(spec), context)
+    return chain(specs.atoms(spec), context)
 
 
 def chain(atoms: list[specs.Component], context: BuildContext) -> tf.Module:

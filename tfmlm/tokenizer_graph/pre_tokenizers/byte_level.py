@@ -9,7 +9,7 @@ from tfmlm.tokenizer_graph.pre_tokenizers.gpt2_split import Gpt2Split
 from tfmlm.tokenizer_graph.pre_tokenizers.prefix import put_before
 from tfmlm.tokenizer_graph.regex import boundaries
 from tfmlm.tokenizer_graph.registry import GAP, BuildContext
-from tfmlm.tokenizer_graph.spec import ByteLevelPreTokenizer, PreTokenizerSequence
+from tfmlm.tokenizer_graph.spec import ByteLevelPreTokenizer, atoms
 
 SPACE = 0x20
 
@@ -42,7 +42,5 @@ class ByteLevel(tf.Module):
 
 def build(spec: ByteLevelPreTokenizer, context: BuildContext) -> tf.Module:
     """Compiles ByteLevel."""
-    last = context.spec.pre_tokenizer
-    while isinstance(last, PreTokenizerSequence):
-        last = last.pretokenizers[-1]
+    last = atoms(context.spec.pre_tokenizer)[-1]
     return ByteLevel(spec, spell=not (context.model_takes_text and spec is last))

@@ -74,6 +74,7 @@ from tfmlm.tokenizer_graph.spec.tokenizer import (
     AddedToken,
     TokenizerConfig,
     TokenizerSpec,
+    atoms,
     parse,
     prepends_first,
 )
@@ -123,6 +124,7 @@ __all__ = [
     "TemplateProcessing",
     "TokenizerConfig",
     "TokenizerSpec",
+    "atoms",
     "Unigram",
     "Whitespace",
     "WhitespaceSplit",

@@ -150,12 +150,15 @@ def _check_first_word(spec: TokenizerSpec) -> None:
 
 def prepends_first(spec: Component | None) -> bool:
     """Whether a Metaspace with `prepend_scheme` "first" is in a pre-tokenizer."""
-    if spec is None:
-        return False
     return any(
         isinstance(atom, MetaspacePreTokenizer) and atom.prepend_scheme == "first"
-        for _, atom in _atoms(spec, "")
+        for atom in atoms(spec)
     )
+
+
+def atoms(spec: Component | None) -> list[Component]:
+    """What nested sequences of normalizers or pre-tokenizers hold, in order."""
+    return [] if spec is None else [atom for _, atom in _atoms(spec, "")]
 
 
 def _atoms(spec: Component, path: str) -> list[tuple[str, Component]]:
