@@ -84,6 +84,28 @@ def test_refused_by_name(path):
     assert "\n" not in str(caught.value) and caught.value.path
 
 
+FIRST = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": True}
+SPLIT_FIRST = {"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, FIRST]}
+
+
+@pytest.mark.parametrize(
+    ("path", "normalizer", "pre_tokenizer"),
+    [
+        ("normalizer", {"type": "NFKC"}, FIRST),
+        (r"normalizer.normalizers\[1\]", ["Nmt", "NFD"], FIRST),
+        ("pre_tokenizer", {"type": "Nmt"}, SPLIT_FIRST),
+    ],
+)
+def test_a_first_word_that_offsets_decide_is_refused(path, normalizer, pre_tokenizer):
+    if isinstance(normalizer, list):
+        parts = [{"type": name} for name in normalizer]
+        normalizer = {"type": "Sequence", "normalizers": parts}
+    with pytest.raises(UnsupportedTokenizerError, match=path) as caught:
+        parse(value(normalizer=normalizer, pre_tokenizer=pre_tokenizer))
+    assert caught.value.path == path.replace("\\", "")
+    assert parse(value(pre_tokenizer=SPLIT_FIRST)) and parse(value(pre_tokenizer=FIRST))
+
+
 def test_not_a_tokenizer():
     for text, message in (
         ("{", "not JSON"),

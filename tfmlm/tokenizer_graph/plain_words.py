@@ -156,11 +156,15 @@ def build(context: BuildContext) -> PlainWords | None:
         return None
     masks = [token for token in spec.added_tokens if token.content == spec.config.mask_token]
     mask = masks[0] if masks else None
-    contents = [token.content for token in spec.added_tokens]
     if any(token.single_word for token in spec.added_tokens):
         return None
     atoms = specs.atoms(spec.normalizer)
-    refused = [content for content in contents if mask is None or content != mask.content]
+    normalize = context.tokenizer.normalizer.normalize_str if atoms else str
+    refused = [
+        normalize(token.content) if token.normalized else token.content
+        for token in spec.added_tokens
+        if token is not mask
+    ]
     for atom in atoms:
         if isinstance(atom, specs.ReplaceNormalizer) and not atom.pattern.regex:
             if len(atom.pattern.text) > 1:
@@ -173,7 +177,6 @@ def build(context: BuildContext) -> PlainWords | None:
             )
         ):
             return None
-    normalize = context.tokenizer.normalizer.normalize_str if atoms else str
     lowercase = normalize("xAx") == "xax"
     plain = [c for c in _candidates() if normalize(f"x{chr(c)}x") == f"x{_small(c, lowercase)}x"]
     if normalize("x x") != "x x" or ord("a") not in plain:

@@ -13,7 +13,14 @@ from tokenizers import Tokenizer
 
 from tfmlm.errors import UnsupportedTokenizerError, UserError
 from tfmlm.tokenizer_graph.spec.base import SPECS, STAGES, Component, Pattern
-from tfmlm.tokenizer_graph.spec.normalizers import ReplaceNormalizer
+from tfmlm.tokenizer_graph.spec.normalizers import (
+    NFC,
+    NFD,
+    NFKC,
+    NFKD,
+    BertNormalizer,
+    ReplaceNormalizer,
+)
 from tfmlm.tokenizer_graph.spec.pre_tokenizers import MetaspacePreTokenizer
 
 
@@ -130,14 +137,15 @@ def parse(json_text: str, config: TokenizerConfig | None = None) -> TokenizerSpe
 
 
 def _check_first_word(spec: TokenizerSpec) -> None:
-    """Refuses Metaspace's `first` behind a Replace that moves the start of the text.
+    """Refuses Metaspace's `first` where the word that is first depends on more than the text.
 
-    The library puts ▁ before the word at offset 0 of the original text, and a replacement of
-    several characters takes the offset of the last one.
+    The library puts ▁ before the word at offset 0 of the original text. A replacement of several
+    characters takes the offset of the last one, marks that change places take theirs along, and
+    words that come of one character have one offset.
     """
-    if spec.normalizer is None or not prepends_first(spec.pre_tokenizer):
+    if not prepends_first(spec.pre_tokenizer):
         return
-    for path, atom in _atoms(spec.normalizer, "normalizer"):
+    for path, atom in [] if spec.normalizer is None else _atoms(spec.normalizer, "normalizer"):
         if isinstance(atom, ReplaceNormalizer) and (
             atom.pattern.regex or len(atom.pattern.text) > 1
         ):
@@ -146,6 +154,21 @@ def _check_first_word(spec: TokenizerSpec) -> None:
                 "Replace of several characters before Metaspace with prepend_scheme 'first'",
                 "Replace of one character there",
             )
+        if isinstance(atom, (NFC, NFD, NFKC, NFKD)) or (
+            isinstance(atom, BertNormalizer) and atom.strips_accents
+        ):
+            raise UnsupportedTokenizerError(
+                path,
+                f"{atom.type_name} before Metaspace with prepend_scheme 'first'",
+                "no normalizer that moves marks there",
+            )
+    first = atoms(spec.pre_tokenizer)[0]
+    if spec.normalizer is not None and not isinstance(first, MetaspacePreTokenizer):
+        raise UnsupportedTokenizerError(
+            "pre_tokenizer",
+            f"{first.type_name} between a normalizer and Metaspace with prepend_scheme 'first'",
+            "Metaspace as the first pre-tokenizer there",
+        )
 
 
 def prepends_first(spec: Component | None) -> bool:
