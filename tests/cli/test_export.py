@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import signal
 import subprocess
 import sys
@@ -76,6 +77,23 @@ def test_two_exports_at_once_and_a_killed_one(tmp_path):
     pair = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     paths = [json.loads(process.communicate()[0])["path"] for process in pair]
     assert sorted(paths) == [str(tmp_path / "1"), str(tmp_path / "2")]
+
+
+def test_a_full_disk_is_one_error_and_leaves_nothing(tmp_path):
+    """A limit on file sizes, smaller than the weights: the system refuses to write on."""
+    limit = 50_000
+    done = subprocess.run(
+        [sys.executable, "-m", "tfmlm", "export", "--export_dir", str(tmp_path / "exports")]
+        + ["--model_name_or_path", str(refused_checkpoint())],
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert "no space left on the disk of" in line
+    assert list((tmp_path / "exports").iterdir()) == []
 
 
 def test_help_imports_nothing_heavy():

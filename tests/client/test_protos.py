@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 import pytest
 from google.protobuf import wrappers_pb2
 from tensorflow.core.framework import tensor_pb2, tensor_shape_pb2
@@ -41,7 +43,11 @@ def wire_type(field):
     return field.TYPE_INT32 if kind == field.TYPE_ENUM else kind  # the same bytes
 
 
-@pytest.mark.parametrize(("name", "own"), list(own_descriptors()), ids=lambda x: str(x))
+@pytest.mark.parametrize(
+    ("name", "own"),
+    sorted(own_descriptors(), key=itemgetter(0)),
+    ids=lambda value: getattr(value, "name", value),
+)
 def test_fields_are_those_of_the_real_message(name, own) -> None:
     real = REAL[name].DESCRIPTOR
     for field in own.fields:

@@ -7,7 +7,12 @@ import functools
 import pytest
 
 import tfmlm
-from tests.export.exported import assert_items_equal, masked_texts, pipeline
+from tests.export.exported import (
+    assert_items_equal,
+    assert_several_masks_equal,
+    masked_texts,
+    pipeline,
+)
 from tests.export.families import roberta, unigram
 
 
@@ -27,11 +32,32 @@ def test_1000_texts(family):
     fill = loaded(family)
     for text, items in zip(texts, fill(texts), strict=True):
         assert_items_equal(items, reference(text))
-    # Targets with the mark of a word start mean the same to both.
-    mark = "Ġ" if family is roberta else "▁"
-    targets = [f"{mark}the", f"{mark}of", f"{mark}a"]
-    for text, items in zip(texts[:60], fill(texts[:60], targets=targets), strict=True):
-        assert_items_equal(items, reference(text, targets=targets))
+    texts = masked_texts(120, "<mask>", masks=3, seed=9)
+    texts = [t for t in texts if len(exported.tokenizer(t)["input_ids"]) <= length]
+    assert len(texts) > 60
+    for text, masks in zip(texts, fill(texts, top_k=7), strict=True):
+        assert_several_masks_equal(exported.tokenizer, text, masks, reference(text, top_k=7))
+
+
+#: Targets that mean the same to the pipeline: with the mark of a word start, or words (for RoBERTa
+#: with their space) that are several pieces and stand for the first; one twice, and a special one.
+TARGETS = {
+    roberta: ["Ġthe", "Ġof", "Ġa", " embeddings", " Zürich", "Ġthe", "</s>"],
+    unigram: ["▁the", "▁of", "▁a", "embeddingses", "Zürichzürich", "▁the", "</s>"],
+}
+
+
+@pytest.mark.parametrize("family", [roberta, unigram])
+def test_targets_as_in_the_pipeline(family):
+    exported = family()
+    length = exported.tokenizer.model_max_length
+    reference = pipeline(exported)
+    texts = masked_texts(100, "<mask>", seed=10)
+    texts = [t for t in texts if len(exported.tokenizer(t)["input_ids"]) <= length]
+    targets = TARGETS[family]
+    found = loaded(family)(texts, targets=targets)
+    for text, items in zip(texts, found, strict=True):
+        assert_items_equal(items, reference(text, targets=targets, top_k=len(targets)))
 
 
 @pytest.mark.parametrize(

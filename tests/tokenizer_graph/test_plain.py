@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import json
 import random
 import re
 
 import pytest
 import tensorflow as tf
+from tokenizers import Tokenizer
 
 from tests.real_data import english_texts
 from tests.tokenizer_graph import sentencepiece_like, trained
@@ -99,6 +101,26 @@ def test_no_text_differs(family):
     plain = [text for text, flag in zip(texts, flags, strict=True) if flag]
     assert len(plain) > 700 and len(texts) - len(plain) > 700
     assert_ids_equal(graph, rust, plain)  # batches without any other row
+
+
+@pytest.mark.parametrize("family", [*WORDS, "bert_uncased"])
+@pytest.mark.parametrize("lstrip", [False, True])
+@pytest.mark.parametrize("rstrip", [False, True])
+def test_spaces_that_a_mask_token_strips(family, lstrip, rstrip):
+    _, rust, mask = _graph(family)
+    value = json.loads(rust.to_str())
+    for token in value["added_tokens"]:
+        if token["content"] == mask:
+            token.update(lstrip=lstrip, rstrip=rstrip, special=True)
+    rust = Tokenizer.from_str(json.dumps(value))
+    graph = GraphTokenizer.from_tokenizer(rust)
+    texts = [
+        *(f"a{a}{mask}{b}c{d}" for a in ("", " ", ".") for b in ("", " ", "'s") for d in ("", " ")),
+        *(f"{a}{mask}{b}{mask} {mask}{d}" for a in ("", " ") for b in ("", " ") for d in ("", " ")),
+        *_texts(mask, 600, seed=7),
+    ]
+    assert_ids_equal(graph, rust, texts)
+    assert sum(_is_plain(graph, texts)) > 150
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -186,12 +186,7 @@ def build(context: BuildContext) -> PlainWords | None:
     character = f"[{_class(plain)}]"
     token = _literal(mask.content) if mask else character
     loose = f"(?: ?(?:{character}|{token}))* ?"
-    # no space at the end of a text, or before a mask token that does not strip it
-    strict = f"(?: ?{character}|{' ?' if mask and mask.lstrip else ''}{token})*"
-    expression = "|".join(map(_literal, refused))
-    if expression and lowercase:
-        expression = f"(?i:{expression})"
-
+    strict = f"(?: ?(?:{character}|{token}))*"  # no space at the end
     parts = specs.atoms(spec.pre_tokenizer)
     last = parts[-1] if parts else None
     if isinstance(last, specs.ByteLevelPreTokenizer) and len(parts) == 1:
@@ -201,14 +196,20 @@ def build(context: BuildContext) -> PlainWords | None:
         if not context.model_takes_text:
             return None
         pattern = _gpt2_pattern(plain)
-        return PlainWords(loose, expression, lowercase, mask, pattern, "")
+        return PlainWords(loose, _any(refused, lowercase), lowercase, mask, pattern, "")
     if isinstance(last, specs.MetaspacePreTokenizer) and last.split:
         if last.prepend_scheme != "always":
             return None
         if len(parts) == 1:
-            return PlainWords(strict, expression, lowercase, mask, "", last.replacement)
+            if mask and not mask.lstrip:  # the space before it would become a word
+                refused.append(f" {mask.content}")
+            return PlainWords(
+                strict, _any(refused, lowercase), lowercase, mask, "", last.replacement
+            )
         if len(parts) == 2 and isinstance(parts[0], specs.WhitespaceSplit):
-            return PlainWords(loose, expression, lowercase, mask, "", last.replacement)
+            return PlainWords(
+                loose, _any(refused, lowercase), lowercase, mask, "", last.replacement
+            )
     return None
 
 
@@ -234,6 +235,11 @@ def _gpt2_pattern(plain: Sequence[int]) -> str:
     )
     runs = (f" ?[{_class(members)}]+" for members in classes if members)
     return "|".join([*(f"'{suffix}" for suffix in CONTRACTIONS), *runs, " "])
+
+
+def _any(texts: Sequence[str], lowercase: bool) -> str:
+    expression = "|".join(map(_literal, texts))
+    return f"(?i:{expression})" if expression and lowercase else expression
 
 
 def _literal(text: str) -> str:

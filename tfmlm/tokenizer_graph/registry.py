@@ -1,6 +1,6 @@
 """Which component compiles which part of `tokenizer.json`, and the seams between components.
 
-A component is described by a frozen dataclass in `spec.py` (parsed and checked without
+A component is described by a frozen dataclass in `spec/` (parsed and checked without
 TensorFlow) and compiled by the module that the table `BUILDERS` names. That module has a function
 
     build(spec, context: BuildContext) -> component
