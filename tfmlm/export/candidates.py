@@ -46,7 +46,12 @@ class Pieces:
             best = tf.math.top_k(probabilities, k=k)
             return best.values, best.indices
 
-        return self._run(hidden, choose, k)
+        score, token = self._run(hidden, choose, k)
+        known = tf.get_static_value(k)  # so that a signature says what it gives
+        if known is not None:
+            score.set_shape([None, int(known)])
+            token.set_shape([None, int(known)])
+        return score, token
 
     def targets(self, hidden: tf.Tensor, token: tf.Tensor) -> Candidates:
         """Orders `token` int32 [M, n] (−1: none) by probability at hidden states [N, hidden].
