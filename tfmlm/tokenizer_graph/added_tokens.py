@@ -62,10 +62,6 @@ class AddedTokenPass(tf.Module):
         if self._lstrip is not None or self._rstrip is not None:
             self._space = FlagTable(rust_class(r"\s"))
 
-    def candidates(self, stream: tf.Tensor) -> tf.Tensor:
-        """bool [n]: where a token could start."""
-        return self._matcher.candidates(stream)
-
     def __call__(self, stream: tf.Tensor) -> tf.Tensor:
         """int32 [n] -> int32 [m]; costs five small ops if no token can be there."""
         candidates = self._matcher.candidates(stream)

@@ -20,6 +20,7 @@ from tfmlm.tokenizer_graph.models.wordpiece_rows import (
     SLOW,
     SPACE,
 )
+from tfmlm.tokenizer_graph.re2 import character_class, literal
 
 # RE2 repeats at most so often.
 MAX_REPEAT = 1000
@@ -51,11 +52,11 @@ class PlainRows(tf.Module):
         super().__init__()
         self._lowercase = lowercase
         self._mask = mask
-        self._others = "|".join(map(_escape, others))
-        word = f"[{_escape(inside)}]{{0,{min(limit, MAX_REPEAT)}}}"
-        between = f"[{_escape(apart)}]"
+        self._others = "|".join(map(literal, others))
+        word = f"{character_class(inside)}{{0,{min(limit, MAX_REPEAT)}}}"
+        between = character_class(apart)
         if mask:
-            between = f"(?:{between}|{_escape(mask[0])})"
+            between = f"(?:{between}|{literal(mask[0])})"
         self._pattern = f"(?:{word}{between})*{word}"
         self.mask_bytes = len(mask[0].encode()) if mask else 0
         # bytes by which a row grows shorter with each mask token
@@ -70,7 +71,7 @@ class PlainRows(tf.Module):
             texts = tf.strings.regex_replace(texts, self._others, NOT_PLAIN)
         plain = tf.strings.regex_full_match(texts, self._pattern)
         if self._mask:
-            texts = tf.strings.regex_replace(texts, _escape(self._mask[0]), self._mask[1])
+            texts = tf.strings.regex_replace(texts, literal(self._mask[0]), self._mask[1])
         if self._lowercase:
             texts = tf.strings.lower(texts)
         return texts, plain
@@ -112,8 +113,3 @@ def build(
     others = [pattern for k, pattern in enumerate(patterns) if k != number]
     own = (patterns[number], character) if mask else None
     return PlainRows(inside, apart, lowercase, limit, own, others)
-
-
-def _escape(characters: str | Sequence[int]) -> str:
-    codes = map(ord, characters) if isinstance(characters, str) else characters
-    return "".join(f"\\x{{{c:x}}}" for c in codes)

@@ -13,13 +13,14 @@ found in one of two ways:
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 from tfmlm.tokenizer_graph import spec as specs
 from tfmlm.tokenizer_graph.models._words import NOTHING
 from tfmlm.tokenizer_graph.pre_tokenizers.gpt2_split import CONTRACTIONS
+from tfmlm.tokenizer_graph.re2 import character_class, literal
 from tfmlm.tokenizer_graph.regex import rust_class
 from tfmlm.tokenizer_graph.registry import BuildContext
 from tfmlm.tokenizer_graph.text import Tokens
@@ -146,7 +147,7 @@ def interleave(first: Tokens, second: Tokens, is_first: tf.Tensor) -> Tokens:
 def mask_expression(mask: specs.AddedToken) -> str:
     """The mask token with the spaces that it strips (a plain row has single ones)."""
     before, behind = " ?" if mask.lstrip else "", " ?" if mask.rstrip else ""
-    return before + _literal(mask.content) + behind
+    return before + literal(mask.content) + behind
 
 
 def build(context: BuildContext) -> PlainWords | None:
@@ -183,8 +184,8 @@ def build(context: BuildContext) -> PlainWords | None:
         return None
     if mask is not None and mask.normalized and normalize(mask.content) != mask.content:
         return None
-    character = f"[{_class(plain)}]"
-    token = _literal(mask.content) if mask else character
+    character = character_class(plain)
+    token = literal(mask.content) if mask else character
     loose = f"(?: ?(?:{character}|{token}))* ?"
     strict = f"(?: ?(?:{character}|{token}))*"  # no space at the end
     parts = specs.atoms(spec.pre_tokenizer)
@@ -233,25 +234,10 @@ def _gpt2_pattern(plain: Sequence[int]) -> str:
         [c for c in plain if c in numbers],
         [c for c in plain if c not in letters and c not in numbers],
     )
-    runs = (f" ?[{_class(members)}]+" for members in classes if members)
+    runs = (f" ?{character_class(members)}+" for members in classes if members)
     return "|".join([*(f"'{suffix}" for suffix in CONTRACTIONS), *runs, " "])
 
 
 def _any(texts: Sequence[str], lowercase: bool) -> str:
-    expression = "|".join(map(_literal, texts))
+    expression = "|".join(map(literal, texts))
     return f"(?i:{expression})" if expression and lowercase else expression
-
-
-def _literal(text: str) -> str:
-    return "".join(f"\\x{{{ord(c):x}}}" for c in text)
-
-
-def _class(characters: Iterable[int]) -> str:
-    """Ranges of an expression's class."""
-    ranges: list[list[int]] = []
-    for c in sorted(characters):
-        if ranges and c == ranges[-1][1] + 1:
-            ranges[-1][1] = c
-        else:
-            ranges.append([c, c])
-    return "".join(f"\\x{{{first:x}}}-\\x{{{last:x}}}" for first, last in ranges)
