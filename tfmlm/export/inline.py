@@ -26,6 +26,7 @@ def rewrite_saved_model(version_folder: str | os.PathLike[str]) -> None:
 
     `debug_name` of variables is refused by TF Serving before 2.15.
     """
+    import tensorflow as tf
     from tensorflow.core.protobuf import saved_model_pb2
     from tensorflow.python.saved_model import fingerprinting_utils
 
@@ -45,8 +46,13 @@ def rewrite_saved_model(version_folder: str | os.PathLike[str]) -> None:
             _prune(functions[name])
             read_before_gathering(functions[name])
             project_by_rows(functions[name])
-        for signature in signatures:
-            _inline(meta.graph_def, signature, functions)
+        # Calls are resolved in the default graph; eagerly, a function is known for as long as the
+        # object lives that was saved.
+        with tf.Graph().as_default():
+            library = tf.compat.v1.GraphDef(library=meta.graph_def.library)
+            tf.graph_util.import_graph_def(library)
+            for signature in signatures:
+                _inline(meta.graph_def, signature, functions)
         every = [meta.graph_def.node, *(f.node_def for f in functions.values())]
         for node in (node for group in every for node in group):
             if node.op == "VarHandleOp":
