@@ -12,9 +12,9 @@ an epoch nor its end counts. Printed are the medians of all steps, their ratio, 
 highest ratio of a round's medians. With `--bf16` ours computes in bfloat16, the recipe does not.
 
 `--memory` adds the peak memory of a process of its own for each. `--share` adds the share of the
-step outside encoder and head: data, clipping and optimizer, timed in turns with forward and
-backward pass.
-`--workers` adds the throughput of one and two worker processes on loopback, each bound to one core.
+step outside encoder and head (data, clipping and optimizer): a step with and one without these
+take turns. `--workers` adds the throughput of one and two worker processes on loopback, each bound
+to one core.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ class Ours:
         return step_times(self.trainer, self.data)
 
     def shares(self) -> dict[str, float]:
-        """Milliseconds of a step and of its parts, and the share outside encoder and head."""
+        """Milliseconds of a step's parts, and the share outside encoder and head."""
         import tensorflow as tf
 
         from tfmlm.training.trainer import _targets
@@ -144,40 +144,36 @@ class Ours:
         batches = list(self.data)
         data = (time.perf_counter() - begun) / len(batches)
 
-        @tf.function
         def passes(features: Any, labels: Any, seed: Any) -> Any:
             """What `MaskedLMTrainer._accumulated` does for one micro-batch."""
             one = tf.constant(1.0)
-            return self.trainer._gradients(features, *_targets(labels, 1), one, one, seed)
+            return self.trainer._gradients(features, *_targets(labels, 1), one, one, seed)[0]
 
-        @tf.function
-        def update(*gradients: Any) -> None:
-            """What `MaskedLMTrainer.train_step` does after it."""
-            factor, _ = self.trainer._factor(list(gradients), tf.constant(0.01))
+        def step(features: Any, labels: Any, seed: Any) -> None:
+            """The same and what `MaskedLMTrainer.train_step` does after it."""
+            gradients = passes(features, labels, seed)
+            factor, _ = self.trainer._factor(gradients, tf.constant(0.01))
             variables = self.trainer._trained_variables()
             pairs = zip([g * factor for g in gradients], variables, strict=True)
             self.trainer.optimizer.apply_gradients(pairs, experimental_aggregate_gradients=False)
 
-        whole, inside, after = [], [], []
-        for turn in range(4):
-            whole += self.fit()
+        calls = [tf.function(passes), tf.function(step)]
+        times: list[list[float]] = [[], []]
+        for turn in range(5):
             for number, (features, labels) in enumerate(batches):
                 # The seed is no constant: TensorFlow would draw dropout once, while tracing.
-                times = [time.perf_counter()]
-                gradients, *_ = passes(features, labels, tf.constant([turn, number]))
-                times.append(time.perf_counter())
-                update(*gradients)
-                times.append(time.perf_counter())
-                if turn or number:
-                    inside.append(times[1] - times[0])
-                    after.append(times[2] - times[1])
-        medians = [statistics.median(values) for values in (whole, inside, after)]
+                seed = tf.constant([turn, number])
+                for call, found in zip(calls, times, strict=True):
+                    begun = time.perf_counter()
+                    call(features, labels, seed)
+                    if turn:
+                        found.append(time.perf_counter() - begun)
+        inside, whole = map(statistics.median, times)
         return {
-            "step_ms": 1000 * medians[0],
-            "encoder_and_head_ms": 1000 * medians[1],
-            "clipping_and_optimizer_ms": 1000 * medians[2],
+            "encoder_and_head_ms": 1000 * inside,
+            "clipping_and_optimizer_ms": 1000 * (whole - inside),
             "data_alone_ms": 1000 * data,
-            "outside": (medians[2] + data) / (medians[1] + medians[2] + data),
+            "outside": 1 - inside / (whole + data),
         }
 
 

@@ -16,8 +16,9 @@ DEFAULT_TOP_K = 5
 MAX_TEXT_BYTES = 2000
 
 
-def build_module(flavour: int = 0, work: int = 0):
-    """A `tf.Module` and its signatures; `work` adds that many matrix products per batch."""
+def build_module(flavour: int = 0, work: int = 0, ballast_mib: int = 0):
+    """A `tf.Module` and its signatures; `work` adds that many matrix products per batch, and
+    `ballast_mib` so much memory of weights that are not used."""
     import tensorflow as tf
 
     words = tf.constant(WORDS)
@@ -29,6 +30,8 @@ def build_module(flavour: int = 0, work: int = 0):
             self.table = tf.lookup.StaticHashTable(
                 tf.lookup.KeyValueTensorInitializer(words, tf.range(len(WORDS), dtype=tf.int32)), -1
             )
+            if ballast_mib:
+                self.ballast = tf.Variable(tf.ones([ballast_mib, 1 << 18]))
             if work:
                 self.weights = tf.Variable(tf.random.stateless_normal([256, 256], [1, 2]) / 16)
 
@@ -179,6 +182,7 @@ def save(
     *,
     flavour: int = 0,
     work: int = 0,
+    ballast_mib: int = 0,
     warmup_texts: tuple[str, ...] = ("a [MASK] b",),
 ) -> Path:
     """Writes `base/version` under another name first, then renames it. Returns the folder."""
@@ -186,7 +190,7 @@ def save(
 
     target = Path(base) / str(version)
     temporary = Path(base) / f".tmp-{version}"
-    module, signatures = build_module(flavour, work)
+    module, signatures = build_module(flavour, work, ballast_mib)
     tf.saved_model.save(module, str(temporary), signatures=signatures)
     extra = temporary / "assets.extra"
     extra.mkdir()

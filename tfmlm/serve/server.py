@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import gc
 import logging
 import signal
 import threading
@@ -27,7 +28,7 @@ from tfmlm.serve.metrics import Metrics
 from tfmlm.serve.model_config import read_model_config, single_model_config
 from tfmlm.serve.options import ServerOptions
 from tfmlm.serve.predict import Predictor, arrays_of_request, find_signature, make_plan
-from tfmlm.serve.servable import Servable, release_memory
+from tfmlm.serve.servable import Servable, register_servable_ops, release_memory
 from tfmlm.serve.status import StatusError
 from tfmlm.serve.warmup import warmup_requests
 
@@ -250,6 +251,7 @@ async def serve(options: ServerOptions, ready: Callable[[Server], None]) -> None
         UserError, RunFailedError: it cannot be started.
     """
     server = Server(options)
+    _settle_imports()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -292,6 +294,16 @@ def running(options: ServerOptions) -> Iterator[Server]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+def _settle_imports() -> None:
+    """Takes what the imports made, which stays until the end, out of garbage collection.
+
+    Requests wait for a collection, and each load and unload needs some.
+    """
+    register_servable_ops()
+    gc.collect()
+    gc.freeze()
 
 
 def _session_config(options: ServerOptions) -> Any:

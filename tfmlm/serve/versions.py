@@ -17,10 +17,14 @@ _VERSION_NAME = re.compile(r"[0-9]{1,18}")
 
 @dataclass
 class Version:
-    """State of one version; ends in `END`, with an error if it could not be loaded."""
+    """State of one version; ends in `END`, with an error if it could not be loaded.
+
+    `lane` says which of the manager's two groups of threads loads it.
+    """
 
     number: int
     path: Path
+    lane: int = 0
     state: str = "START"
     error: StatusError | None = None
     servable: Servable | None = None
@@ -37,6 +41,11 @@ class Model:
     versions: dict[int, Version] = field(default_factory=dict)
     removed: bool = False
     complaint: str = ""
+
+    def free_lane(self) -> int:
+        """The lane that has loaded fewer of the versions that live: not the current one's."""
+        lanes = [version.lane for version in self.versions.values() if version.state != "END"]
+        return int(lanes.count(1) < lanes.count(0))
 
 
 def version_folders(base_path: Path) -> dict[int, Path]:

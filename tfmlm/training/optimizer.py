@@ -71,14 +71,14 @@ class MaskedLMAdamWeightDecay(AdamWeightDecay):
         return not any(re.search(pattern, path) for pattern in self._exclude_from_weight_decay)
 
     def _decay_weights_op(self, var: Any, learning_rate: Any, apply_state: Any) -> Any:
-        """Subtracts rate · decay · weight with one pass over the weight, where transformers' takes
-        three: beside a large vocabulary the optimizer is bound by memory."""
+        """Multiplies the weight by 1 - rate · decay, where transformers subtracts the product.
+
+        One pass less over the weight: beside a large vocabulary the optimizer is bound by memory.
+        """
         if not self._do_use_weight_decay(var.name):
             return tf.no_op()
         decay = apply_state[(var.device, var.dtype.base_dtype)]["weight_decay_rate"]
-        return tf.raw_ops.ResourceApplyGradientDescent(
-            var=var.handle, alpha=learning_rate * decay, delta=var.read_value()
-        )
+        return var.assign(var * (1.0 - learning_rate * decay), read_value=False)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
