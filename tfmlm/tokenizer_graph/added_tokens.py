@@ -19,7 +19,7 @@ from tfmlm.tokenizer_graph.edit import alternate
 from tfmlm.tokenizer_graph.matching import LiteralMatcher, Matches
 from tfmlm.tokenizer_graph.regex import rust_class
 from tfmlm.tokenizer_graph.registry import ADDED, BuildContext
-from tfmlm.tokenizer_graph.shift import places_of, previous
+from tfmlm.tokenizer_graph.shift import lower_bound, places_of, previous
 from tfmlm.tokenizer_graph.spec import AddedToken
 from tfmlm.tokenizer_graph.tables import MAX_ADDED_TOKENS, FlagTable, constant
 
@@ -96,10 +96,10 @@ class AddedTokenPass(tf.Module):
             solid = places_of(tf.logical_not(self._space(stream)))
             if self._rstrip is not None:
                 # the first element at or after the end that is no whitespace: a ROW at the latest
-                stop = tf.gather(solid, tf.searchsorted(solid, ends, out_type=tf.int64))
+                stop = tf.gather(solid, lower_bound(solid, ends))
                 ends = tf.where(tf.gather(self._rstrip, literals), stop, ends)
             if self._lstrip is not None:
-                index = tf.searchsorted(solid, starts, out_type=tf.int64)
+                index = lower_bound(solid, starts)
                 before = tf.gather(tf.concat([[-1], solid], 0), index) + 1
                 # whitespace that the token before took is gone
                 before = tf.maximum(before, previous(ends, 0))

@@ -14,8 +14,9 @@ from tfmlm.tokenizer_graph.control import branch
 from tfmlm.tokenizer_graph.edit import splice
 from tfmlm.tokenizer_graph.matching import LiteralMatcher
 from tfmlm.tokenizer_graph.plain_words import PlainWords, interleave
+from tfmlm.tokenizer_graph.post_processors.assemble import Assembler
 from tfmlm.tokenizer_graph.registry import ADDED, GAP, ROW, BuildContext
-from tfmlm.tokenizer_graph.shift import column, places_of, previous
+from tfmlm.tokenizer_graph.shift import column, lower_bound, places_of, previous, upper_bound
 from tfmlm.tokenizer_graph.spec import prepends_first
 from tfmlm.tokenizer_graph.tables import FlagTable, constant
 from tfmlm.tokenizer_graph.text import (
@@ -64,7 +65,7 @@ class Pipeline(tf.Module):
         self._rows = fused.build(
             context, self._before, self._normalizer, self._after, self._pre_tokenizer, around
         )
-        self._plain = None if self._rows is not None else plain_words.build(context)
+        self._plain = None if self._rows is not None else plain_words.build(context, around)
         if self._plain is not None:
             context = replace(context, marks=self._plain.marks)
         self._model: Any = None
@@ -83,19 +84,40 @@ class Pipeline(tf.Module):
         """tf.string [batch] -> ids without special tokens."""
         if self._rows is not None:
             return self._rows(texts)
+        return self._by_words(texts, None)
+
+    def with_special_tokens(self, texts: tf.Tensor, assemble: Assembler) -> Tokens:
+        """As a call, with the special tokens of a single text.
+
+        Args:
+            assemble: puts them around ids for which no shorter way does it.
+        """
+        if self._rows is not None:
+            return self._rows(texts, around=True)
+        return self._by_words(texts, assemble)
+
+    def _by_words(self, texts: tf.Tensor, assemble: Assembler | None) -> Tokens:
+        def finished(tokens: Tokens) -> Tokens:
+            return tokens if assemble is None else assemble([tokens])[0]
+
         if self._plain is None:
-            return self._by_codepoints(texts)
+            return finished(self._by_codepoints(texts))
         finder, plain = self._plain, self._plain.matches(texts)
 
         def mixed() -> Tokens:
             own, others = (tf.boolean_mask(texts, which) for which in (plain, ~plain))
-            return interleave(self._plainly(finder, own), self._by_codepoints(others), plain)
+            first, second = self._plainly(finder, own), self._by_codepoints(others)
+            return finished(interleave(first, second, plain))
 
-        return branch(tf.reduce_all(plain), lambda: self._plainly(finder, texts), mixed)
+        return branch(
+            tf.reduce_all(plain),
+            lambda: self._plainly(finder, texts, around=assemble is not None),
+            mixed,
+        )
 
-    def _plainly(self, finder: PlainWords, texts: tf.Tensor) -> Tokens:
+    def _plainly(self, finder: PlainWords, texts: tf.Tensor, around: bool = False) -> Tokens:
         """As a call, for plain rows."""
-        words, splits = finder.words(texts)
+        words, splits = finder.words(texts, around)
         ids, id_splits = self._model.tokens_of(words)
         return Tokens(ids, tf.gather(id_splits, splits))
 
@@ -109,10 +131,6 @@ class Pipeline(tf.Module):
         if self._after is not None:
             stream = self._after(stream)
         return self._tokenize(stream)[0]
-
-    def with_special_tokens(self, texts: tf.Tensor) -> Tokens | None:
-        """As a call, with the special tokens of a single text; `None` if there is no short way."""
-        return None if self._rows is None else self._rows(texts, around=True)
 
     def _normalize(self, stream: tf.Tensor) -> tf.Tensor:
         if self._normalizer is None:
@@ -146,7 +164,7 @@ class Pipeline(tf.Module):
         if self._rows is not None and self._rows.masks_are_literal:
             tokens, span = self._rows.with_mask_spans(texts)
             masks = places_of(tf.equal(tokens.ids, self._rows.mask_id))
-            return Spans(tokens, span, tf.searchsorted(masks, tokens.splits, out_type=tf.int64))
+            return Spans(tokens, span, lower_bound(masks, tokens.splits))
         if self._plain is None:
             return self._spans_by_codepoints(texts)
         finder, plain = self._plain, self._plain.matches(texts)
@@ -197,17 +215,15 @@ class Pipeline(tf.Module):
         """Gives each mask id its span; rows in which the counts differ get (-1, -1)."""
         mask_id = -1 if self._mask_id is None else self._mask_id
         mask_positions = places_of(tf.equal(tokens.ids, mask_id))
-        splits = tf.searchsorted(mask_positions, tokens.splits, out_type=tf.int64)
+        splits = lower_bound(mask_positions, tokens.splits)
         literal = tf.boolean_mask(positions, tf.equal(barriers, self._mask_barrier))
         row_ends = places_of(tf.equal(raw, ROW))
-        in_text = tf.searchsorted(places, row_ends, out_type=tf.int64)
-        in_ids = tf.searchsorted(literal, tokens.splits[1:], out_type=tf.int64)
+        in_text = lower_bound(places, row_ends)
+        in_ids = lower_bound(literal, tokens.splits[1:])
         same = tf.equal(_differences(in_text), _differences(in_ids))
-        text_row = tf.searchsorted(row_ends, places, out_type=tf.int64)
-        id_row = tf.searchsorted(tokens.splits[1:], literal, side="right", out_type=tf.int64)
-        target = tf.searchsorted(
-            mask_positions, tf.boolean_mask(literal, tf.gather(same, id_row)), out_type=tf.int64
-        )
+        text_row = lower_bound(row_ends, places)
+        id_row = upper_bound(tokens.splits[1:], literal)
+        target = lower_bound(mask_positions, tf.boolean_mask(literal, tf.gather(same, id_row)))
         # scattered with one added, so that what is left out comes to -1
         shape = tf.stack([tf.size(mask_positions, tf.int64), 2])
         known = tf.boolean_mask(span, tf.gather(same, text_row))

@@ -26,7 +26,7 @@ from tfmlm.tokenizer_graph.normalizers.context_free import ContextFree
 from tfmlm.tokenizer_graph.normalizers.sequence import Chain
 from tfmlm.tokenizer_graph.pre_tokenizers.by_class import IsolateOrRemove
 from tfmlm.tokenizer_graph.registry import ADDED, ROW, BuildContext
-from tfmlm.tokenizer_graph.shift import places_of
+from tfmlm.tokenizer_graph.shift import lower_bound, places_of, upper_bound
 from tfmlm.tokenizer_graph.spec import WordPiece
 from tfmlm.tokenizer_graph.tables import ValueTable
 from tfmlm.tokenizer_graph.text import Tokens, mark_rows
@@ -137,8 +137,8 @@ class RowPipeline(tf.Module):
         ids, splits, starts = self._rows(spelled, around=False)
         masks = places_of(tf.equal(ids, self.mask_id))
         # where a mask token stood in a plain row: each one before it was longer than its spelling
-        row = tf.searchsorted(splits[1:], masks, side="right", out_type=tf.int64)
-        before = tf.searchsorted(masks, tf.gather(splits, row), out_type=tf.int64)
+        row = upper_bound(splits[1:], masks)
+        before = lower_bound(masks, tf.gather(splits, row))
         within = tf.range(tf.size(masks, tf.int64)) - before
         start = tf.gather(starts, masks) + within * self._plain.shrinks
         span = tf.stack([start, start + self._plain.mask_bytes], 1)

@@ -94,9 +94,7 @@ class GraphTokenizer(tf.Module):
             RaggedTensor int32 [batch, (tokens)]; int32 [tokens] for a scalar.
         """
         texts, scalar = _as_batch(texts)
-        tokens = self._pipeline.with_special_tokens(texts)
-        if tokens is None:
-            tokens, _ = self._single([self._pipeline(texts)])
+        tokens = self._pipeline.with_special_tokens(texts, self._single)
         return tokens.ids if scalar else _ragged(tokens)
 
     @tf.autograph.experimental.do_not_convert
@@ -139,10 +137,9 @@ class GraphTokenizer(tf.Module):
             UserError: `max_length` leaves no room for the special tokens, or `padding` is neither.
         """
         batch, scalar = _as_batch(texts)
-        if text_pair is None and max_length is None:
-            tokens = self._pipeline.with_special_tokens(batch)
-            if tokens is not None:
-                return self._padded(tokens, None, None, padding, scalar)
+        if text_pair is None and max_length is None and not self._single.needs_types:
+            tokens = self._pipeline.with_special_tokens(batch, self._single)
+            return self._padded(tokens, None, None, padding, scalar)
         inputs = [self._pipeline(batch)]
         if text_pair is not None:
             inputs.append(self._pipeline(_as_batch(text_pair)[0]))
@@ -171,8 +168,8 @@ class GraphTokenizer(tf.Module):
             "attention_mask": pad(tf.ones_like(tokens.ids), splits, width, 0, side),
         }
         if "token_type_ids" in self.model_input_names:
-            if types is None and self._single.text_type == config.pad_token_type_id:
-                result["token_type_ids"] = tf.fill(tf.shape(ids), config.pad_token_type_id)
+            if types is None and self._single.text_type == config.pad_token_type_id == 0:
+                result["token_type_ids"] = tf.zeros_like(ids)
             else:
                 if types is None:
                     types = tf.fill(tf.shape(tokens.ids), self._single.text_type)

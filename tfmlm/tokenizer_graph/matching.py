@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfmlm.tokenizer_graph.shift import column, places_of
+from tfmlm.tokenizer_graph.shift import column, lower_bound, places_of
 from tfmlm.tokenizer_graph.tables import FlagTable, constant
 
 # From this many cells on, comparing every candidate with every literal costs more than a trie.
@@ -139,7 +139,7 @@ class _TrieMatch(tf.Module):
             alive = node >= 0
             c = tf.gather(wide, tf.minimum(places + depth, last))
             key = tf.bitwise.left_shift(tf.maximum(node, 0), tf.constant(21, tf.int64)) + c
-            at = tf.searchsorted(self._keys, key, out_type=tf.int64)
+            at = lower_bound(self._keys, key)
             at = tf.minimum(at, tf.size(self._keys, tf.int64) - 1)
             alive = tf.logical_and(alive, tf.equal(tf.gather(self._keys, at), key))
             node = tf.where(alive, tf.gather(self._targets, at), -1)
@@ -173,7 +173,7 @@ def first_come(starts: tf.Tensor, ends: tf.Tensor) -> tf.Tensor:
         int64 [kept], indices.
     """
     count = tf.size(starts, tf.int64)
-    following = tf.searchsorted(starts, ends, out_type=tf.int64)
+    following = lower_bound(starts, ends)
     jump = tf.concat([following, count[tf.newaxis]], 0)  # the last entry is "beyond"
     reached = tf.range(count + 1) < 1
 

@@ -23,6 +23,7 @@ from tfmlm.tokenizer_graph.pre_tokenizers.gpt2_split import CONTRACTIONS
 from tfmlm.tokenizer_graph.re2 import character_class, literal
 from tfmlm.tokenizer_graph.regex import rust_class
 from tfmlm.tokenizer_graph.registry import BuildContext
+from tfmlm.tokenizer_graph.shift import lower_bound
 from tfmlm.tokenizer_graph.text import Tokens
 
 # ASCII, Latin, Greek, Cyrillic, and punctuation of typeset text. None of the categories below
@@ -41,8 +42,10 @@ NORMALIZERS = (
     specs.Precompiled,
 )
 SPACES = " {2,}"
-# Bytes that no UTF-8 has, in place of a mask token; a character that is not plain, behind words.
+# Bytes that no UTF-8 has, in place of a mask token, and (so many of them) of a special token around
+# a text; a character that is not plain, behind words.
 MASK = b"\xff"
+SPECIAL = b"\xfe"
 SEPARATOR = "\x02"
 # In place of what is not plain.
 NOT_PLAIN = "\x00"
@@ -58,6 +61,7 @@ class PlainWords(tf.Module):
         mask: the mask token, if there is one.
         pattern: the expression of a word; words are what stands between spaces without it.
         prefix: put before words.
+        around: ids before and behind a single text.
     """
 
     def __init__(
@@ -68,12 +72,20 @@ class PlainWords(tf.Module):
         mask: specs.AddedToken | None,
         pattern: str,
         prefix: str,
+        around: tuple[list[int], list[int]],
     ) -> None:
         super().__init__()
         self._row, self._refused, self._lowercase = row, refused, lowercase
         self._mask, self._pattern, self._prefix = mask, pattern, prefix
+        self._separator = SEPARATOR.encode() if pattern else b" "
+        special = dict.fromkeys(id for ids in around for id in ids)
+        marks = {id: SPECIAL * (k + 1) for k, id in enumerate(special)}
+        before, behind = ([marks[id] + self._separator for id in ids] for ids in around)
+        # a space is a separator in itself, whereas words go on to the next separator
+        self._before = b"".join(before)
+        self._behind = b"".join(behind) if pattern else b"".join([self._separator, *behind])
         #: What `SubwordModel` has to know.
-        self.marks: dict[bytes, int] = {}
+        self.marks = {prefix.encode() + mark: id for id, mark in marks.items()}
         if mask:
             self.marks[prefix.encode() + MASK] = mask.id
         if pattern:
@@ -85,13 +97,21 @@ class PlainWords(tf.Module):
             texts = tf.strings.regex_replace(texts, self._refused, NOT_PLAIN)
         return tf.strings.regex_full_match(texts, self._row)
 
-    def words(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Plain rows, tf.string [batch] -> words, tf.string [w], and splits int64 [batch + 1]."""
+    def words(self, texts: tf.Tensor, around: bool) -> tuple[tf.Tensor, tf.Tensor]:
+        """The words of plain rows (tf.string [batch]).
+
+        Args:
+            around: with the special tokens of a single text.
+
+        Returns:
+            tf.string [words], and splits int64 [batch + 1].
+        """
+        if around and (self._before or self._behind):
+            texts = tf.strings.join([self._before, texts, self._behind])
         if self._mask is not None:
-            around = SEPARATOR.encode() if self._pattern else b" "
-            before = b"" if self._pattern else around
+            before = b"" if self._pattern else self._separator
             texts = tf.strings.regex_replace(
-                texts, mask_expression(self._mask), before + MASK + around
+                texts, mask_expression(self._mask), before + MASK + self._separator
             )
         if self._lowercase:
             texts = tf.strings.lower(texts)
@@ -99,7 +119,7 @@ class PlainWords(tf.Module):
             texts = tf.strings.regex_replace(texts, self._pattern, "\\0" + SEPARATOR)
         parts = tf.raw_ops.StringSplitV2(input=texts, sep=SEPARATOR if self._pattern else "")
         rows = tf.range(tf.size(texts, tf.int64) + 1)
-        splits = tf.searchsorted(parts.indices[:, 0], rows, out_type=tf.int64)
+        splits = lower_bound(parts.indices[:, 0], rows)
         words = parts.values
         return tf.strings.join([self._prefix, words]) if self._prefix else words, splits
 
@@ -121,7 +141,7 @@ class PlainWords(tf.Module):
         bytes_before = tf.cumsum(tf.strings.length(parts.values), exclusive=True)
         own = tf.gather(bytes_before, behind) - tf.gather(bytes_before, behind - number)
         starts = tf.cast(own, tf.int64) + (number - 1) * size
-        splits = tf.searchsorted(row, tf.range(rows + 1), out_type=tf.int64)
+        splits = lower_bound(row, tf.range(rows + 1))
         return tf.stack([starts, starts + size], 1), splits
 
 
@@ -150,8 +170,12 @@ def mask_expression(mask: specs.AddedToken) -> str:
     return before + literal(mask.content) + behind
 
 
-def build(context: BuildContext) -> PlainWords | None:
-    """The plain words of a tokenizer, or `None` where there is no such short way."""
+def build(context: BuildContext, around: tuple[list[int], list[int]]) -> PlainWords | None:
+    """The plain words of a tokenizer, or `None` where there is no such short way.
+
+    Args:
+        around: ids before and behind a single text.
+    """
     spec = context.spec
     if not isinstance(spec.model, (specs.BPE, specs.Unigram)):
         return None
@@ -197,20 +221,20 @@ def build(context: BuildContext) -> PlainWords | None:
         if not context.model_takes_text:
             return None
         pattern = _gpt2_pattern(plain)
-        return PlainWords(loose, _any(refused, lowercase), lowercase, mask, pattern, "")
+        return PlainWords(loose, _any(refused, lowercase), lowercase, mask, pattern, "", around)
     if isinstance(last, specs.MetaspacePreTokenizer) and last.split:
         if last.prepend_scheme != "always":
             return None
         if len(parts) == 1:
             if mask and not mask.lstrip:  # the space before it would become a word
                 refused.append(f" {mask.content}")
-            return PlainWords(
-                strict, _any(refused, lowercase), lowercase, mask, "", last.replacement
-            )
-        if len(parts) == 2 and isinstance(parts[0], specs.WhitespaceSplit):
-            return PlainWords(
-                loose, _any(refused, lowercase), lowercase, mask, "", last.replacement
-            )
+            row = strict
+        elif len(parts) == 2 and isinstance(parts[0], specs.WhitespaceSplit):
+            row = loose
+        else:
+            return None
+        expression = _any(refused, lowercase)
+        return PlainWords(row, expression, lowercase, mask, "", last.replacement, around)
     return None
 
 

@@ -94,7 +94,7 @@ def self_test(
     strings = different = 0
     examples: list[str] = []
     rows: list[list[int]] = []
-    for batch in _batches(_texts(graph, mode, texts, seed)):
+    for batch in _batches(graph, mode, texts, seed):
         valid = [t.decode("utf-8", "replace") if isinstance(t, bytes) else t for t in batch]
         got = tokenize(tf.constant(batch)).to_list()
         want = [encoding.ids for encoding in rust.encode_batch(valid)]
@@ -140,15 +140,28 @@ def _texts(
         yield from hostile.every_codepoint(context, step, rng.randrange(step))
 
 
-def _batches(texts: Iterator[str | bytes]) -> Iterator[list[str | bytes]]:
+def _alone(graph: GraphTokenizer, seed: int) -> Iterator[str]:
+    """Texts for batches of one, which a row beside them cannot send the longer way."""
+    rng = random.Random(seed)
+    pieces = [piece for piece in sorted(graph.spec.rust.get_vocab()) if piece.isascii()]
+    if graph.mask_token is not None:
+        pieces += [graph.mask_token] * (1 + len(pieces) // 10)
+    yield from (" ".join(rng.choices(pieces or ["a"], k=rng.randint(0, 12))) for _ in range(300))
+
+
+def _batches(
+    graph: GraphTokenizer, mode: str, texts: Sequence[str], seed: int
+) -> Iterator[list[str | bytes]]:
     batch: list[str | bytes] = []
-    for text in texts:
+    for text in _texts(graph, mode, texts, seed):
         batch.append(text)
         if len(batch) == BATCH:
             yield batch
             batch = []
     if batch:
         yield batch
+    for text in _alone(graph, seed):
+        yield [text]
 
 
 def _compare_decoding(

@@ -25,3 +25,21 @@ def places_of(flags: tf.Tensor) -> tf.Tensor:
 def column(values: tf.Tensor) -> tf.Tensor:
     """[n] -> [n, 1], as scatter ops want their indices."""
     return tf.expand_dims(values, 1)
+
+
+def lower_bound(ascending: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+    """How many elements of `ascending` [n] are less than each value [m], int64 [m].
+
+    `tf.searchsorted` without the ops with which it takes any shape.
+    """
+    return _bound(tf.raw_ops.LowerBound, ascending, values)
+
+
+def upper_bound(ascending: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+    """How many elements of `ascending` [n] are at most each value [m], int64 [m]."""
+    return _bound(tf.raw_ops.UpperBound, ascending, values)
+
+
+def _bound(op: Any, ascending: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+    rows = tf.expand_dims(ascending, 0), tf.expand_dims(values, 0)
+    return tf.squeeze(op(sorted_inputs=rows[0], values=rows[1], out_type=tf.int64), 0)

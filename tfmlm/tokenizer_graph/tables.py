@@ -20,6 +20,8 @@ PAGE = 1 << PAGE_BITS
 # Code points, GAP, ROW and at most 65,534 added tokens.
 LIMIT = 0x120000
 MAX_ADDED_TOKENS = LIMIT - ADDED
+# Elements of a constant that may be stored several times.
+SMALL = 256
 
 # A map entry is `difference << LENGTH_BITS | length`.
 LENGTH_BITS = 8
@@ -27,10 +29,17 @@ MAX_LENGTH = (1 << LENGTH_BITS) - 1
 IDENTITY = 1
 
 
-def constant(array: Any, dtype: Any = None) -> tf.Tensor:
-    """An eager constant, also while a graph is being built."""
+def constant(array: Any, dtype: Any = None) -> Any:
+    """A constant for graphs: a numpy array if it is small, else an eager tensor.
+
+    An eager tensor is stored once, but every branch in which it is used takes it as an argument,
+    and arguments cost time also where the branch is not taken. A numpy array becomes a node of its
+    own in each graph.
+    """
     with tf.init_scope():
-        return tf.constant(array, dtype=dtype)
+        tensor = tf.constant(array, dtype=dtype)
+    small = tensor.dtype != tf.string and tf.size(tensor) <= SMALL
+    return tensor.numpy() if small else tensor
 
 
 class ValueTable(tf.Module):
@@ -46,15 +55,14 @@ class ValueTable(tf.Module):
         full = np.full(LIMIT, default, np.int32)
         full[: len(values)] = values
         pages, inverse = _distinct_pages(full)
-        # index = value + shift[value >> 8] lands in the flattened distinct pages
-        shift = (inverse - np.arange(len(inverse))) * PAGE
-        self._shift = constant(shift.astype(np.int32))
-        self._values = constant(pages.reshape(-1).astype(np.int32))
+        # value + shift[value >> 8] is the place in the flattened distinct pages behind the shifts
+        shift = len(inverse) + (inverse - np.arange(len(inverse))) * PAGE
+        self._table = constant(np.concatenate([shift, pages.reshape(-1)]).astype(np.int32))
 
     def __call__(self, stream: tf.Tensor) -> tf.Tensor:
         """int32 [n] -> int32 [n]."""
         page = tf.bitwise.right_shift(stream, PAGE_BITS)
-        return tf.gather(self._values, stream + tf.gather(self._shift, page))
+        return tf.gather(self._table, stream + tf.gather(self._table, page))
 
 
 def _distinct_pages(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfmlm.tokenizer_graph.registry import GAP, ROW
-from tfmlm.tokenizer_graph.shift import column, places_of, previous
+from tfmlm.tokenizer_graph.shift import column, lower_bound, places_of, previous, upper_bound
 
 
 def decode_rows(texts: tf.Tensor) -> tf.Tensor:
@@ -70,7 +70,7 @@ def cut_words(stream: tf.Tensor, starts: tf.Tensor) -> Words:
     firsts = places_of(tf.gather(starts, kept))
     splits = tf.concat([firsts, tf.shape(kept, tf.int64)], 0)
     places = places_of(stream > GAP)
-    words_before = tf.searchsorted(tf.gather(kept, firsts), places, out_type=tf.int64)
+    words_before = lower_bound(tf.gather(kept, firsts), places)
     return Words(codepoints, splits, tf.gather(stream, places), words_before)
 
 
@@ -106,7 +106,7 @@ def place_barriers(
     total = tf.size(ids, tf.int64) + tf.size(added, tf.int64)
     # the place of each id of the model: its index plus the added tokens that came before
     index = tf.range(tf.size(ids, tf.int64))
-    shift = tf.searchsorted(tf.gather(before, added), index, side="right", out_type=tf.int64)
+    shift = upper_bound(tf.gather(before, added), index)
     merged = tf.scatter_nd(
         tf.concat([index + shift, added_positions], 0)[:, tf.newaxis],
         tf.concat([ids, tf.gather(added_ids, tf.gather(words.barriers, added) - (ROW + 1))], 0),

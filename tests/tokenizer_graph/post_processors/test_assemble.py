@@ -10,7 +10,8 @@ from transformers import PreTrainedTokenizerFast
 import tfmlm
 from tfmlm.errors import UnsupportedTokenizerError
 
-VOCAB = {token: k for k, token in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "b", "x"])}
+TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "b", "x", "\u0120"]
+VOCAB = {token: k for k, token in enumerate(TOKENS)}
 SPECIAL = [("[CLS]", 2), ("[SEP]", 3)]
 PROCESSORS = {
     "none": None,
@@ -29,9 +30,22 @@ PROCESSORS = {
 }
 
 
-def wrapped(processor, **settings):
-    rust = Tokenizer(models.WordLevel(VOCAB, unk_token="[UNK]"))
-    rust.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+# Each has a way of its own from texts to ids with special tokens.
+FAMILIES = {
+    "words": (models.WordLevel(VOCAB, unk_token="[UNK]"), pre_tokenizers.WhitespaceSplit()),
+    "rows": (models.WordPiece(VOCAB, unk_token="[UNK]"), pre_tokenizers.WhitespaceSplit()),
+    "bytes": (models.BPE(VOCAB, []), pre_tokenizers.ByteLevel(add_prefix_space=False)),
+    "pieces": (
+        models.Unigram([(token.replace("\u0120", "\u2581"), -1.0) for token in TOKENS], unk_id=1),
+        pre_tokenizers.Metaspace(),
+    ),
+}
+
+
+def wrapped(processor, family="words", **settings):
+    model, pre_tokenizer = FAMILIES[family]
+    rust = Tokenizer(model)
+    rust.pre_tokenizer = pre_tokenizer
     if processor is not None:
         rust.post_processor = processor
     names = ["input_ids", "token_type_ids", "attention_mask"]
@@ -41,6 +55,19 @@ def wrapped(processor, **settings):
 
 
 TEXTS = ["", "a", "a b", "a b x", "x " * 4, "b " * 7, "a " * 8, "b " * 15]
+
+
+@pytest.mark.parametrize("name", PROCESSORS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_single_texts_equal_transformers(family, name):
+    fast = wrapped(PROCESSORS[name], family)
+    graph = tfmlm.GraphTokenizer.from_tokenizer(fast)
+    for texts in (TEXTS, [*TEXTS, "a\u0301 b"], ["a  b", ""]):
+        want = fast(texts, padding=True, return_tensors="np")
+        got = graph(texts)
+        for key in want:
+            np.testing.assert_array_equal(got[key].numpy(), want[key], err_msg=key)
+        assert graph.tokenize(texts).to_list() == fast(texts)["input_ids"]
 
 
 @pytest.mark.parametrize("name", PROCESSORS)

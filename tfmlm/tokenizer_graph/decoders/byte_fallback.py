@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfmlm.tokenizer_graph.decoders.strings import replace_invalid
-from tfmlm.tokenizer_graph.shift import column, places_of, previous
+from tfmlm.tokenizer_graph.shift import column, lower_bound, places_of, previous
 from tfmlm.tokenizer_graph.tables import constant
 
 
@@ -39,4 +39,4 @@ class ByteRuns(tf.Module):
             tf.where(is_byte, "\ufffd", tf.zeros_like(pieces)), run, total
         )
         valid = tf.equal(replace_invalid(joined), joined)
-        return tf.where(valid, joined, marks), tf.searchsorted(runs, splits, out_type=tf.int64)
+        return tf.where(valid, joined, marks), lower_bound(runs, splits)

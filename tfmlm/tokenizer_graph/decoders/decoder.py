@@ -24,7 +24,7 @@ from tfmlm.tokenizer_graph.decoders.strings import (
     replace_invalid,
 )
 from tfmlm.tokenizer_graph.registry import BuildContext
-from tfmlm.tokenizer_graph.shift import places_of
+from tfmlm.tokenizer_graph.shift import lower_bound, places_of
 from tfmlm.tokenizer_graph.tables import constant
 
 JOINING = (specs.ByteLevelDecoder, specs.ByteFallback, specs.Fuse)
@@ -69,7 +69,7 @@ class GraphDecoder(tf.Module):
         dropped = tf.gather(self._special if skip_special_tokens else self._dropped, ids)
         kept = places_of(tf.logical_not(dropped))
         ids = tf.gather(ids, kept)
-        splits = tf.searchsorted(kept, splits, out_type=tf.int64)
+        splits = lower_bound(kept, splits)
         pieces = self._pieces(ids, splits)
         if self._runs is not None:
             pieces, splits = self._runs(ids, pieces, splits)

@@ -6,6 +6,8 @@ import re
 
 import tensorflow as tf
 
+from tfmlm.tokenizer_graph.shift import upper_bound
+
 # The replacements of transformers' `clean_up_tokenization`, in its order:
 # https://github.com/huggingface/transformers/blob/v4.57.6/src/transformers/tokenization_utils_base.py
 CLEAN_UP = (
@@ -42,7 +44,7 @@ def clean_up_spaces(texts: tf.Tensor) -> tf.Tensor:
 def join_rows(pieces: tf.Tensor, splits: tf.Tensor) -> tf.Tensor:
     """Strings [m] in rows (int64 [batch + 1]) -> one string a row [batch]."""
     index = tf.range(tf.size(pieces, tf.int64))
-    rows = tf.searchsorted(splits, index, side="right", out_type=tf.int64) - 1
+    rows = upper_bound(splits, index) - 1
     return tf.strings.unsorted_segment_join(pieces, rows, tf.size(splits) - 1)
 
 

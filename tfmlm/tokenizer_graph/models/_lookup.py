@@ -8,7 +8,24 @@ import numpy as np
 import tensorflow as tf
 
 
-class IntegerTable(tf.Module):
+class _Table(tf.Module):
+    """Keys -> values, the default for others; shapes are kept."""
+
+    def __init__(self, keys: np.ndarray, values: np.ndarray, default: int) -> None:
+        super().__init__()
+        self._table = _static_table(keys, values, default)
+        self._default = values.dtype.type(default)
+
+    def __call__(self, keys: tf.Tensor) -> tf.Tensor:
+        # `StaticHashTable.lookup` with a default that is no argument of the branches around it
+        values = tf.raw_ops.LookupTableFindV2(
+            table_handle=self._table.resource_handle, keys=keys, default_value=self._default
+        )
+        values.set_shape(keys.shape)
+        return values
+
+
+class IntegerTable(_Table):
     """int64 keys -> int64 values.
 
     Args:
@@ -18,31 +35,19 @@ class IntegerTable(tf.Module):
     """
 
     def __init__(self, keys: np.ndarray, values: np.ndarray, default: int) -> None:
-        super().__init__()
-        self._table = _static_table(
-            np.asarray(keys, np.int64), np.asarray(values, np.int64), default
-        )
-
-    def __call__(self, keys: tf.Tensor) -> tf.Tensor:
-        """int64 [n] -> int64 [n]."""
-        return self._table.lookup(keys)
+        super().__init__(np.asarray(keys, np.int64), np.asarray(values, np.int64), default)
 
 
-class WordTable(tf.Module):
-    """Whole words -> ids.
+class WordTable(_Table):
+    """Whole words (tf.string) -> ids (int32), -1 for what is not there.
 
     Args:
         ids: UTF-8 of a word -> id.
     """
 
     def __init__(self, ids: Mapping[bytes, int]) -> None:
-        super().__init__()
         words = np.array([*ids], dtype=object)
-        self._table = _static_table(words, np.fromiter(ids.values(), np.int32, len(ids)), -1)
-
-    def __call__(self, words: tf.Tensor) -> tf.Tensor:
-        """tf.string [words] -> ids int32 [words], -1 for what is not there."""
-        return self._table.lookup(words)
+        super().__init__(words, np.fromiter(ids.values(), np.int32, len(ids)), -1)
 
 
 def _static_table(keys: np.ndarray, values: np.ndarray, default: int):

@@ -64,37 +64,34 @@ def merge_all(symbols: tf.Tensor, pairs: PairTable) -> tf.Tensor:
 
 
 def _step(symbols: tf.Tensor, entries: tf.Tensor, pairs: PairTable) -> tf.Tensor:
-    rank = tf.bitwise.right_shift(entries, RANK_SHIFT)
-    limit = tf.bitwise.bitwise_and(tf.bitwise.right_shift(entries, LIMIT_SHIFT), MASK)
-    segment = tf.cumsum(tf.cast(tf.equal(limit, NONE), tf.int32))
+    # The first and the last boundary are a separator's, so only those between can be merged.
+    inner = entries[1:-1]
+    rank = tf.bitwise.right_shift(inner, RANK_SHIFT)
+    limits = tf.bitwise.bitwise_and(tf.bitwise.right_shift(entries, LIMIT_SHIFT), MASK)
+    before, own, after = limits[:-2], limits[1:-1], limits[2:]
+    segment = tf.cumsum(tf.cast(tf.equal(own, NONE), tf.int32))
     lowest = tf.gather(tf.math.segment_min(rank, segment), segment)
 
-    # The first and the last boundary are a separator's, so only those between can be merged.
-    inner, segment = entries[1:-1], segment[1:-1]
-    rank, before, own, after = rank[1:-1], limit[:-2], limit[1:-1], limit[2:]
     mergeable = rank < NONE
-    first = tf.equal(rank, lowest[1:-1]) & mergeable
+    first = tf.equal(rank, lowest) & mergeable
     unpreceded, unfollowed = rank < before, rank <= after
     safe = unpreceded & unfollowed
     # only a pair of equal symbols has the rank of the pair before it
     repeated = tf.equal(inner, entries[:-2]) & mergeable
+    unclean = first & tf.cast(tf.bitwise.bitwise_and(inner, 1), tf.bool)
+    product = tf.bitwise.bitwise_and(tf.bitwise.right_shift(inner, PRODUCT_SHIFT), MASK)
 
-    def in_runs():
+    def carefully():
         even, begins = _runs(repeated, unpreceded)
         in_run = even & begins & tf.equal(rank, own) & unfollowed
-        return first & even, tf.where(repeated, in_run, safe)
+        chosen = first & even
+        blocked = _blocked(chosen, rank, product, symbols, segment, pairs)
+        return (chosen & ~blocked) | tf.where(repeated, in_run, safe)
 
-    first, safe = tf.cond(tf.reduce_any(repeated), in_runs, lambda: (first, safe))
-    product = tf.bitwise.bitwise_and(tf.bitwise.right_shift(inner, PRODUCT_SHIFT), MASK)
-    first = tf.cond(
-        tf.reduce_any(first & (tf.bitwise.bitwise_and(inner, 1) > 0)),
-        lambda: first & ~_blocked(first, rank, product, symbols, segment, pairs),
-        lambda: first,
-    )
-    merged = first | safe
-    grown = tf.concat([symbols[:1], tf.where(merged, product, symbols[1:-2]), symbols[-2:]], 0)
-    kept = tf.where(tf.logical_not(tf.pad(merged, [[2, 1]])))[:, 0]
-    return tf.gather(grown, kept)
+    merged = tf.cond(tf.reduce_any(repeated | unclean), carefully, lambda: first | safe)
+    # a product takes the place of its left part
+    grown = tf.where(tf.pad(merged, [[1, 2]]), tf.pad(product, [[1, 2]]), symbols)
+    return tf.gather_nd(grown, tf.where(tf.logical_not(tf.pad(merged, [[2, 1]]))))
 
 
 def _runs(repeated: tf.Tensor, unpreceded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -13,7 +13,7 @@ from tfmlm.tokenizer_graph import probe
 from tfmlm.tokenizer_graph.control import branch
 from tfmlm.tokenizer_graph.normalizers.unicode_data import decomposition, unicode_data
 from tfmlm.tokenizer_graph.regex import following_true
-from tfmlm.tokenizer_graph.shift import column, following, places_of, previous
+from tfmlm.tokenizer_graph.shift import column, following, lower_bound, places_of, previous
 from tfmlm.tokenizer_graph.tables import FlagTable, MapTable, ValueTable, constant
 
 RANK_BITS = 8
@@ -90,7 +90,7 @@ class Compose(tf.Module):
                 tf.cast(starter, tf.int64), tf.constant(21, tf.int64)
             ) + tf.cast(c, tf.int64)
             place = tf.minimum(
-                tf.searchsorted(self._keys, key, out_type=tf.int64),
+                lower_bound(self._keys, key),
                 tf.size(self._keys, tf.int64) - 1,
             )
             found = tf.equal(tf.gather(self._keys, place), key)

@@ -25,7 +25,8 @@ class Assembler(tf.Module):
         self._fixed_splits = np.cumsum([0, *map(len, template.fixed)])
         self._types = template.text_types
         self._fixed_types = constant(np.array(sum(template.fixed_types, ()), np.int32))
-        self._needs_types = len({*template.text_types, *sum(template.fixed_types, ())}) > 1
+        #: whether `token_type_ids` differ within a row; all are `text_type` if not
+        self.needs_types = len({*template.text_types, *sum(template.fixed_types, ())}) > 1
         self.text_type = template.text_types[0]
 
     def __call__(self, texts: list[Tokens]) -> tuple[Tokens, tf.Tensor | None]:
@@ -58,7 +59,7 @@ class Assembler(tf.Module):
         )
         index = ranges.rt_dense_values
         tokens = Tokens(tf.gather(values, index), ranges.rt_nested_splits[::parts])
-        if not self._needs_types:
+        if not self.needs_types:
             return tokens, None
         kinds = [
             tf.fill(tf.shape(tokens.ids), kind)
