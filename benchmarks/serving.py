@@ -218,8 +218,15 @@ def sweep(export: Path, args: argparse.Namespace, texts: list[str]) -> None:
 
 
 def soak(export: Path, args: argparse.Namespace, texts: list[str]) -> None:
-    """Both protocols without a pause while versions are swapped; memory before each swap."""
+    """Both protocols without a pause while versions are swapped.
+
+    Before each swap: memory of the server, its least and most since the swap before, and whether
+    that swap is over, that is one version in memory, not two.
+    """
+    from tfmlm.client import RestClient
+
     resident: list[float] = []
+    settled: list[float] = []
     with tempfile.TemporaryDirectory(dir=args.work_dir) as folder:
         base = Path(folder)
         source = export / "1"
@@ -232,6 +239,7 @@ def soak(export: Path, args: argparse.Namespace, texts: list[str]) -> None:
         with served(base, *batching_flags(), *args.server_flags) as server:
 
             async def load() -> list[Tally]:
+                watching = asyncio.create_task(watch())
                 swapping = asyncio.create_task(swap())
                 most = int(args.minutes * 60 * MAX_REQUESTS)
                 tallies = await asyncio.gather(
@@ -241,30 +249,44 @@ def soak(export: Path, args: argparse.Namespace, texts: list[str]) -> None:
                     ]
                 )
                 await swapping
+                watching.cancel()
                 return tallies
+
+            async def watch() -> None:
+                while True:
+                    resident.append(round(server.resident_mb(), 1))
+                    await asyncio.sleep(0.5)
 
             async def swap() -> None:
                 end = time.perf_counter() + args.minutes * 60
-                number = 1
+                number, since = 1, 0
                 while time.perf_counter() + args.swap_seconds < end:
                     await asyncio.sleep(args.swap_seconds)
-                    resident.append(round(server.resident_mb(), 1))
+                    states = await asyncio.to_thread(status.status)
+                    over = [state for state in states.values() if state != "END"] == ["AVAILABLE"]
+                    over = over and states.get(number) == "AVAILABLE"
+                    now, seen = resident[-1], resident[since:]
+                    since = len(resident)
+                    if over:
+                        settled.append(now)
                     number += 1
                     release(number)
                     if number > 2:
                         shutil.rmtree(base / str(number - 2))
-                    show(what="swap", version=number, resident_mb=resident[-1])
+                    figures = {"resident_mb": now, "least": min(seen), "most": max(seen)}
+                    show(what="swap", version=number, **figures, last_swap_is_over=over)
 
-            tallies = asyncio.run(load())
+            with RestClient(server.rest) as status:
+                tallies = asyncio.run(load())
             for protocol, tally in zip(args.protocols, tallies, strict=True):
                 show(what="soak", protocol=protocol, minutes=args.minutes, **tally.figures())
-    third = max(len(resident) // 3, 1)
+    half = len(settled) // 2
     show(
         what="memory",
-        swaps=len(resident),
-        resident_mb_first_third=round(statistics.mean(resident[:third]), 1),
-        resident_mb_last_third=round(statistics.mean(resident[-third:]), 1),
-        resident_mb_largest=max(resident),
+        swaps_that_were_over=len(settled),
+        resident_mb_first_half=round(statistics.mean(settled[:half] or [0.0]), 1),
+        resident_mb_second_half=round(statistics.mean(settled[half:] or [0.0]), 1),
+        resident_mb_most=max(resident),
     )
 
 
