@@ -57,12 +57,12 @@ class ModelManager:
         self._changed = threading.Condition()
         self._configuring = threading.Lock()
         self._stopped = threading.Event()
+        load_threads = max(num_load_threads, 1)
+        self._loads = ThreadPoolExecutor(load_threads, "tfmlm-load")
         # Two lanes: a version and its successor are loaded by different threads. The C library
         # gives each thread a heap (arena), so that what loading leaves behind does not lie between
         # objects of the version before, and a heap is empty again when its version is unloaded.
-        load_threads = max(num_load_threads, 1)
-        self._lanes = [ThreadPoolExecutor(load_threads, f"tfmlm-load-{i}") for i in range(2)]
-        self._load_slots = threading.BoundedSemaphore(load_threads)
+        self._lanes = [ThreadPoolExecutor(load_threads, f"tfmlm-lane-{i}") for i in range(2)]
         self._unloads = ThreadPoolExecutor(2, "tfmlm-unload")
         self._poller = threading.Thread(target=self._poll_forever, name="tfmlm-poll", daemon=True)
 
@@ -160,8 +160,9 @@ class ModelManager:
         self._stopped.set()
         with self._changed:
             self._changed.notify_all()
+        self._loads.shutdown(wait=True, cancel_futures=True)
         for lane in self._lanes:
-            lane.shutdown(wait=True, cancel_futures=True)
+            lane.shutdown(wait=True)
         with self._changed:
             servables = [s for versions in self._serving.values() for s in versions.values()]
             self._serving = {}
@@ -197,9 +198,8 @@ class ModelManager:
             known = model.versions.get(number)
             gone = known is not None and known.state == "END" and not known.aspired
             if known is None or gone:
-                version = Version(number, path, model.free_lane())
-                model.versions[number] = version
-                self._lanes[version.lane].submit(self._load, model, version)
+                version = model.versions[number] = Version(number, path)
+                self._loads.submit(self._load, model, version)
             else:
                 known.aspired = True
         for version in model.versions.values():
@@ -237,19 +237,18 @@ class ModelManager:
     # -- in threads of their own
 
     def _load(self, model: Model, version: Version) -> None:
-        with self._load_slots:
-            self._load_in_turn(model, version)
-
-    def _load_in_turn(self, model: Model, version: Version) -> None:
         what = f"{model.name} version {version.number}"
         for attempt in range(self._load_retries + 1):
             if self._stopped.is_set() or not version.aspired:
                 break
             with self._changed:
                 version.state = "LOADING"
+                version.lane = model.free_lane()
+                lane = self._lanes[version.lane]
             started = time.monotonic()
             try:
-                servable = self._loader(model.name, version.number, version.path)
+                loading = lane.submit(self._loader, model.name, version.number, version.path)
+                servable = loading.result()
             except Exception as error:
                 if not isinstance(error, StatusError):
                     error = StatusError("UNKNOWN", f"{type(error).__name__}: {error}")
@@ -268,8 +267,7 @@ class ModelManager:
             return
         with self._changed:
             if version.aspired and version.error is None and not self._stopped.is_set():
-                # gone and back meanwhile
-                self._lanes[version.lane].submit(self._load, model, version)
+                self._loads.submit(self._load, model, version)  # gone and back meanwhile
                 return
             version.state = "END"
             self._changed.notify_all()

@@ -43,9 +43,9 @@ class Model:
     complaint: str = ""
 
     def free_lane(self) -> int:
-        """The lane that has loaded fewer of the versions that live: not the current one's."""
-        lanes = [version.lane for version in self.versions.values() if version.state != "END"]
-        return int(lanes.count(1) < lanes.count(0))
+        """The lane that the version which serves now was not loaded in."""
+        available = [v for v in self.versions.values() if v.state == "AVAILABLE"]
+        return 1 - max(available, key=lambda v: v.number).lane if available else 0
 
 
 def version_folders(base_path: Path) -> dict[int, Path]:
