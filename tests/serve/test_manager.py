@@ -73,9 +73,11 @@ def test_versions_that_come_faster_than_they_load_do_not_add_up(
 ) -> None:
     may_load = {number: threading.Event() for number in (1, 2, 3)}
     begun: list[int] = []
+    threads: dict[int, threading.Thread] = {}
 
     def loader(name: str, version: int, path: Path) -> Servable:
         begun.append(version)
+        threads[version] = threading.current_thread()
         assert may_load[version].wait(20)
         return Servable.load(name, version, path)
 
@@ -96,6 +98,8 @@ def test_versions_that_come_faster_than_they_load_do_not_add_up(
     assert manager.find("mlm").version == 2
     may_load[3].set()
     until(lambda: states_are({1: "END", 2: "END", 3: "AVAILABLE"}))
+    # nor do their heaps mix, though version 3 was queued before version 2 served
+    assert threads[1] is not threads[2] is not threads[3]
     manager.stop()
 
 
