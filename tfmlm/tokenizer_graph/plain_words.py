@@ -78,14 +78,14 @@ class PlainWords(tf.Module):
         self._row, self._refused, self._lowercase = row, refused, lowercase
         self._mask, self._pattern, self._prefix = mask, pattern, prefix
         self._separator = SEPARATOR.encode() if pattern else b" "
-        special = dict.fromkeys(id for ids in around for id in ids)
-        marks = {id: SPECIAL * (k + 1) for k, id in enumerate(special)}
-        before, behind = ([marks[id] + self._separator for id in ids] for ids in around)
-        # a space is a separator in itself, whereas words go on to the next separator
+        special = dict.fromkeys([*around[0], *around[1]])
+        marks = {number: SPECIAL * (k + 1) for k, number in enumerate(special)}
+        before, behind = ([marks[number] + self._separator for number in ids] for ids in around)
         self._before = b"".join(before)
-        self._behind = b"".join(behind) if pattern else b"".join([self._separator, *behind])
+        # the pattern puts a separator behind the last word; a space has to be put there
+        self._behind = (b"" if pattern else self._separator) + b"".join(behind)
         #: What `SubwordModel` has to know.
-        self.marks = {prefix.encode() + mark: id for id, mark in marks.items()}
+        self.marks = {prefix.encode() + mark: number for number, mark in marks.items()}
         if mask:
             self.marks[prefix.encode() + MASK] = mask.id
         if pattern:
