@@ -2,7 +2,7 @@
 
 Every export runs this on the graph that it is about to write. `quick` takes seconds: hostile
 strings, the tokenizer's own vocabulary and added tokens, and every 61st code point in four
-contexts. `full` takes minutes: every code point in every context.
+contexts. `full` takes about a minute: every code point in every context.
 """
 
 from __future__ import annotations
