@@ -348,6 +348,7 @@ def main() -> None:
     parser.add_argument("--swap_seconds", type=float, default=20.0)
     args = parser.parse_args()
     where = machine()
+    args.work_dir.mkdir(parents=True, exist_ok=True)
     export = args.export_dir or make_export(args.work_dir, args.layers, args.hidden)
     measurements[args.what](export, args, make_texts(500, seed=1))
     show(what="machine", **where)
