@@ -27,6 +27,7 @@ from tfmlm.hub.remote import DEFAULT_BRANCH, HubFailure, LastPush, PushReport
 HARD_LIMIT = 6 * 3600.0
 CHECK_TIMEOUT = 60.0
 _START_LIMIT = 120.0
+_REAP_LIMIT = 2.0
 _NEVER_INHERITED = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_DEBUG", "HF_HUB_ENABLE_HF_TRANSFER")
 _ON = ("1", "ON", "YES", "TRUE")
 
@@ -268,10 +269,17 @@ def _environment(endpoint: str) -> dict[str, str]:
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """Ends the worker and the git processes that it started."""
+    """Ends the worker and the git processes that it started, and waits until they are gone."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    # Git is not our child: it is waited for by its group, which is empty when its last process has
+    # ended and been reaped. Where nothing reaps orphans (a container without an init) it stays.
+    end = time.monotonic() + _REAP_LIMIT
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        while time.monotonic() < end:
+            os.killpg(process.pid, 0)
+            time.sleep(0.01)
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
             with contextlib.suppress(OSError):
