@@ -17,6 +17,7 @@ import tf_keras
 from tfmlm.data.masking import IGNORED
 from tfmlm.mlm_head import masked_logits
 from tfmlm.training.dropout import dropout_seed, make_dropout_stateless, step_seed
+from tfmlm.training.gradients import cross_entropy, use_short_gradients
 
 XLA_BUCKET = 64
 """With XLA the number of masked positions is rounded up to this, to compile few shapes."""
@@ -59,6 +60,7 @@ class MaskedLMTrainer(tf_keras.Model):
         # The values returned by a step are the same on all replicas already.
         self.distribute_reduction_method = "first"
         make_dropout_stateless(model)
+        use_short_gradients(model)
         self.global_step = _counter("global_step", tf.int64)
         self.stop_votes = _counter("stop_votes", tf.float32)
         self.stop_vote = tf.Variable(0.0, trainable=False, name="stop_vote")
@@ -224,10 +226,7 @@ class MaskedLMTrainer(tf_keras.Model):
         with tf.GradientTape() as tape, dropout_seed(seed):
             logits = masked_logits(self.model, features, positions, training=True)
             logits = tf.cast(logits, tf.float32)
-        # The operation gives its own gradient; to use it saves a pass over the logits.
-        losses, slopes = tf.raw_ops.SparseSoftmaxCrossEntropyWithLogits(
-            features=logits, labels=targets
-        )
+        losses, slopes = cross_entropy(logits, targets)
         if self.jit or self._scales_loss():
             slopes *= (weights * (loss_scale / scale))[:, tf.newaxis]
         total = tf.reduce_sum(losses * weights)
