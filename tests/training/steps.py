@@ -37,9 +37,10 @@ def main() -> None:
     for layout in layouts:
         name, strategy_name, rows, accumulation = layout.split(":")
         strategy = get_strategy(strategy_name, worker_timeout=60)
-        weights, losses = train(strategy, int(rows), int(accumulation), Path(cache))
+        weights, losses, copied = train(strategy, int(rows), int(accumulation), Path(cache))
         results |= {f"{name}/weight/{path}": weight for path, weight in weights.items()}
         results[f"{name}/losses"] = losses
+        results[f"{name}/copied"] = copied
     np.savez(out, **results)
 
 
@@ -89,7 +90,17 @@ def train(strategy, rows: int, accumulation: int, cache: Path):
         callbacks=[Record()],
     )
     weights = {f"{w.name.split('/', 1)[1]}": w.numpy() for w in model.weights}
-    return weights, np.array(losses)
+    return weights, np.array(losses), np.array([w.name for w in model.weights if _is_copied(w)])
+
+
+def _is_copied(variable) -> bool:
+    """Whether a read of the first replica's variable is a copy of its value."""
+    import tensorflow as tf
+
+    part = getattr(variable, "values", (variable,))[0]
+    reads = [tf.raw_ops.ReadVariableOp(resource=part.handle, dtype=part.dtype) for _ in range(2)]
+    places = [np.asarray(memoryview(read)).__array_interface__["data"][0] for read in reads]
+    return places[0] != places[1]
 
 
 if __name__ == "__main__":

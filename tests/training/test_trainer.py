@@ -60,6 +60,11 @@ def test_reported_losses_do_not_depend_on_the_layout(
     np.testing.assert_allclose(layouts[f"{name}/losses"], layouts["one/losses"], rtol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["one", "accumulated", "mirrored", "worker0", "worker1"])
+def test_no_variable_is_copied_when_read(name: str, layouts: dict[str, np.ndarray]) -> None:
+    assert layouts[f"{name}/copied"].tolist() == []
+
+
 def _batch(labels: np.ndarray) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
     ids = np.random.default_rng(0).integers(5, 100, labels.shape).astype(np.int32)
     features = {"input_ids": tf.constant(ids), "attention_mask": tf.ones_like(ids)}

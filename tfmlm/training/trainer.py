@@ -18,6 +18,7 @@ from tfmlm.data.masking import IGNORED
 from tfmlm.mlm_head import masked_logits
 from tfmlm.training.dropout import dropout_seed, make_dropout_stateless, step_seed
 from tfmlm.training.gradients import cross_entropy, use_short_gradients
+from tfmlm.training.reads import gather_from_value
 
 XLA_BUCKET = 64
 """With XLA the number of masked positions is rounded up to this, to compile few shapes."""
@@ -61,6 +62,7 @@ class MaskedLMTrainer(tf_keras.Model):
         self.distribute_reduction_method = "first"
         make_dropout_stateless(model)
         use_short_gradients(model)
+        gather_from_value(model)
         self.global_step = _counter("global_step", tf.int64)
         self.stop_votes = _counter("stop_votes", tf.float32)
         self.stop_vote = tf.Variable(0.0, trainable=False, name="stop_vote")
