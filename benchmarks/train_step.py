@@ -140,9 +140,11 @@ class Ours:
         from tfmlm.training.trainer import _targets
 
         list(self.data)
+        rows = iter(self.data)
+        batches = [next(rows)]
         begun = time.perf_counter()
-        batches = list(self.data)
-        data = (time.perf_counter() - begun) / len(batches)
+        batches += rows
+        data = (time.perf_counter() - begun) / (len(batches) - 1)
 
         def passes(features: Any, labels: Any, seed: Any) -> Any:
             """What `MaskedLMTrainer._accumulated` does for one micro-batch."""

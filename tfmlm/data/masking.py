@@ -97,30 +97,35 @@ class Masker:
         tokens = unpack(packed)
         special = tf.gather(tf.constant(self._special), tokens.ids)
         maskable = (tokens.attention_mask == 1) & ~special
-        starts = maskable & ~(tokens.continues & _shifted(maskable))
         draws = _Draws(self._seed, self._width, first_position, stream, tf.shape(tokens.ids))
         if self._config.span_masking:
+            starts = _word_starts(tokens, maskable)
             selected, owner = self._select_spans(draws, maskable, starts)
         else:
-            if not self._config.whole_word_mask:
-                starts = maskable
-            selected, owner = self._select_words(draws, maskable, starts)
+            first = None
+            if self._config.whole_word_mask:
+                first = _position_of_last(_word_starts(tokens, maskable))
+            selected, owner = self._select_words(draws, maskable, first), None
         labels = tf.where(selected, tokens.ids, IGNORED)
         ids = self._replace(draws, tokens.ids, selected, owner)
         masked = Unpacked(ids, tokens.attention_mask, tokens.token_type_ids, tokens.continues)
         return masked, labels
 
     def _select_words(
-        self, draws: _Draws, maskable: tf.Tensor, starts: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Selects each word with probability p, and the luckiest one where none would be."""
-        first = _position_of_last(starts)
-        draw = tf.gather(draws.uniform(_SELECT), first, batch_dims=1)
+        self, draws: _Draws, maskable: tf.Tensor, first: tf.Tensor | None
+    ) -> tf.Tensor:
+        """Selects each word with probability p, and the luckiest one where none would be.
+
+        Args:
+            first: int32 [batch, tokens], the column of the word's first token; None if each token
+                is a word.
+        """
+        draw = draws.uniform(_SELECT)
+        if first is not None:
+            draw = tf.gather(draw, first, batch_dims=1)
         draw = tf.where(maskable, draw, 2.0)
         lowest = tf.reduce_min(draw, axis=1, keepdims=True)
-        selected = maskable & ((draw < self._config.mlm_probability) | (draw == lowest))
-        columns = tf.broadcast_to(tf.range(tf.shape(starts)[1])[tf.newaxis], tf.shape(starts))
-        return selected, columns
+        return maskable & ((draw < self._config.mlm_probability) | (draw == lowest))
 
     def _select_spans(
         self, draws: _Draws, maskable: tf.Tensor, starts: tf.Tensor
@@ -184,11 +189,14 @@ class Masker:
         return 1 + tf.reshape(found, tf.shape(draw))
 
     def _replace(
-        self, draws: _Draws, ids: tf.Tensor, selected: tf.Tensor, owner: tf.Tensor
+        self, draws: _Draws, ids: tf.Tensor, selected: tf.Tensor, owner: tf.Tensor | None
     ) -> tf.Tensor:
-        """Replaces the selected ids; tokens with the same owner share one draw of the kind."""
+        """Replaces the selected ids; tokens with the same owner (a column) share one draw of the
+        kind, without owners each token has its own."""
         config = self._config
-        kind = tf.gather(draws.uniform(_REPLACE), owner, batch_dims=1)
+        kind = draws.uniform(_REPLACE)
+        if owner is not None:
+            kind = tf.gather(kind, owner, batch_dims=1)
         masked = selected & (kind < config.mask_replace_prob)
         drawn = selected & ~masked & (kind < config.mask_replace_prob + config.random_replace_prob)
         ids = tf.where(masked, self._vocabulary.mask_id, ids)
@@ -234,6 +242,11 @@ class _Draws:
             maxval=tf.constant(high, tf.int32),
         )
         return numbers[:, : self._shape[1]]
+
+
+def _word_starts(tokens: Unpacked, maskable: tf.Tensor) -> tf.Tensor:
+    """Which maskable tokens begin a word, bool [batch, tokens]."""
+    return maskable & ~(tokens.continues & _shifted(maskable))
 
 
 def _shifted(flags: tf.Tensor) -> tf.Tensor:
