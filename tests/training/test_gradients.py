@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 
 import numpy as np
@@ -12,7 +13,12 @@ from transformers.activations_tf import ACT2FN
 
 from tests.architectures import ARCHITECTURES, small_model
 from tfmlm.mlm_head import masked_logits
-from tfmlm.training.gradients import cross_entropy, gelu, use_short_gradients
+from tfmlm.training.gradients import (
+    cross_entropy,
+    gelu,
+    short_gradients,
+    use_short_gradients,
+)
 
 
 def values(*shape: int, scale: float = 1.0) -> tf.Tensor:
@@ -68,17 +74,17 @@ def test_layer_norm(policy: str) -> None:
     model(inputs)
     layer.set_weights([values(16).numpy(), values(16).numpy() + 2])
     upstream = tf.cast(values(3, 5, 16, scale=2.0), layer.compute_dtype)
+    assert use_short_gradients(model) == 1
+    assert use_short_gradients(model) == 0  # it is prepared already
     found = []
-    for _ in range(2):
-        with tf.GradientTape() as tape:
+    for mode in (contextlib.nullcontext(), short_gradients()):
+        with tf.GradientTape() as tape, mode:
             tape.watch(inputs)
             outputs = layer(inputs)
         variables = layer.trainable_variables
         slopes = tape.gradient(outputs, [inputs, *variables], output_gradients=upstream)
         assert [s.dtype for s in slopes] == [inputs.dtype, *(v.dtype for v in variables)]
         found.append([tf.cast(t, tf.float32) for t in (outputs, *slopes)])
-        changed = use_short_gradients(model)
-    assert changed == 1
     for ours, theirs in zip(*found, strict=True):
         rounding = 2e-6 if policy == "float32" else 0.01
         np.testing.assert_allclose(ours, theirs, rtol=rounding, atol=rounding)
@@ -95,20 +101,35 @@ def test_layer_norms_of_another_kind_stay() -> None:
     assert use_short_gradients(model) == 0
 
 
+def test_outside_of_training_the_graph_is_as_transformers_wrote_it() -> None:
+    model = small_model("bert")
+    ids = tf.ones([1, 8], tf.int32)
+
+    def operations() -> list[str]:
+        graph = tf.function(lambda: model(ids).logits).get_concrete_function().graph
+        return sorted(operation.type for operation in graph.get_operations())
+
+    before = operations()
+    assert use_short_gradients(model) > 0
+    assert operations() == before
+    with short_gradients():
+        assert operations() != before
+
+
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_gradients_of_every_architecture(architecture: str) -> None:
     model = small_model(architecture)
     ids = tf.constant(np.random.default_rng(0).integers(6, 99, (2, 16)), tf.int32)
     features = {"input_ids": ids, "attention_mask": tf.ones_like(ids)}
     positions = tf.constant([[0, 3], [1, 2], [1, 9]], tf.int64)
+    use_short_gradients(model)
     found = []
-    for _ in range(2):
-        with tf.GradientTape() as tape:
+    for mode in (contextlib.nullcontext(), short_gradients()):
+        with tf.GradientTape() as tape, mode:
             logits = masked_logits(model, features, positions)
             loss = tf.reduce_sum(tf.nn.log_softmax(logits)[:, 5])
         slopes = tape.gradient(loss, model.trainable_variables)
         found.append([logits, *(tf.convert_to_tensor(s) for s in slopes if s is not None)])
-        use_short_gradients(model)
     scale = max(float(tf.norm(slope)) for slope in found[0])
     for ours, theirs in zip(*found, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6 * scale)

@@ -6,7 +6,10 @@ are bound by memory; each function here is equal to TensorFlow's up to rounding.
 
 from __future__ import annotations
 
+import contextlib
 import math
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -72,29 +75,62 @@ def _column_sums(values: tf.Tensor) -> tf.Tensor:
     return tf.matmul(tf.ones([1, tf.shape(rows)[0]], rows.dtype), rows)[0]
 
 
+class _Mode(threading.local):
+    """Whether this thread traces or runs a training step."""
+
+    short: bool = False
+
+
+_mode = _Mode()
+
+
+@contextlib.contextmanager
+def short_gradients() -> Iterator[None]:
+    """Inside the block, in this thread, layers compute as `use_short_gradients` prepared them.
+
+    Elsewhere they are transformers' and Keras' own, which the graph optimizer fuses for serving.
+    """
+    previous, _mode.short = _mode.short, True
+    try:
+        yield
+    finally:
+        _mode.short = previous
+
+
 def use_short_gradients(model: tf_keras.Model) -> int:
-    """Gives the layers of a built model these GELUs and layer norms; returns how many changed."""
+    """Prepares the layers of a built model for `short_gradients`; returns how many changed."""
     plain_gelu = ACT2FN["gelu"]
     count = 0
     for layer in model.submodules:
         for name, value in list(vars(layer).items()):
             if value is plain_gelu:
-                setattr(layer, name, gelu)
+                setattr(layer, name, _Either(gelu, plain_gelu))
                 count += 1
         if isinstance(layer, tf_keras.layers.LayerNormalization) and _is_usual(layer):
-            layer.call = _NormCall(layer)
+            layer.call = _Either(_ShortNorm(layer), layer.call)
             count += 1
     return count
 
 
 def _is_usual(layer: Any) -> bool:
-    """Over the last axis, with scale and offset, and not by Keras' fused operation."""
+    """Over the last axis, with scale and offset, by Keras' plain operations, and not prepared."""
     if not layer.built or layer._fused or layer.gamma is None or layer.beta is None:
         return False
-    return len(layer.gamma.shape) == 1
+    return len(layer.gamma.shape) == 1 and not isinstance(layer.call, _Either)
 
 
-class _NormCall:
+class _Either:
+    """One function inside of `short_gradients`, another outside."""
+
+    def __init__(self, short: Callable[..., Any], plain: Callable[..., Any]) -> None:
+        self._short = short
+        self._plain = plain
+
+    def __call__(self, inputs: tf.Tensor) -> Any:
+        return self._short(inputs) if _mode.short else self._plain(inputs)
+
+
+class _ShortNorm:
     """`LayerNormalization.call` with a short gradient."""
 
     def __init__(self, layer: Any) -> None:
@@ -102,7 +138,6 @@ class _NormCall:
 
     def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
         layer = self._layer
-        inputs = tf.convert_to_tensor(inputs)
         # As Keras: half-precision inputs are normalized in float32, the variables' dtype.
         outputs = _layer_norm(
             tf.cast(inputs, layer.dtype),

@@ -17,7 +17,7 @@ import tf_keras
 from tfmlm.data.masking import IGNORED
 from tfmlm.mlm_head import masked_logits
 from tfmlm.training.dropout import dropout_seed, make_dropout_stateless, step_seed
-from tfmlm.training.gradients import cross_entropy, use_short_gradients
+from tfmlm.training.gradients import cross_entropy, short_gradients, use_short_gradients
 from tfmlm.training.reads import gather_from_value
 
 XLA_BUCKET = 64
@@ -225,7 +225,7 @@ class MaskedLMTrainer(tf_keras.Model):
     ) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor]:
         """Gradients of the sum of losses · loss_scale / scale, the sum of losses, their number."""
         variables = self.model.trainable_variables
-        with tf.GradientTape() as tape, dropout_seed(seed):
+        with tf.GradientTape() as tape, dropout_seed(seed), short_gradients():
             logits = masked_logits(self.model, features, positions, training=True)
             logits = tf.cast(logits, tf.float32)
         losses, slopes = cross_entropy(logits, targets)
