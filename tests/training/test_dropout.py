@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -77,3 +79,17 @@ def test_rate_scale_and_gradient(dtype: tf.DType) -> None:
     np.testing.assert_array_equal(dropout(inputs, 0.1, tf.constant([1, 2])), outputs)
     assert (dropout(inputs, 0.1, tf.constant([1, 3])) != outputs).numpy().any()
     assert dropout(inputs, 0.0, tf.constant([1, 2])) is inputs
+
+
+def test_a_model_can_be_saved_as_keras_saves_it_after_training(tmp_path: Path) -> None:
+    model = small_model("bert")
+    trainer = MaskedLMTrainer(model)
+    trainer.compile(tf.keras.optimizers.legacy.SGD(0.1))
+    features, labels = batch()
+    trainer.train_on_batch(features, labels)
+    model.save_pretrained(tmp_path, saved_model=True)
+    served = tf.saved_model.load(str(tmp_path / "saved_model" / "1"))
+    inputs = {**features, "token_type_ids": tf.zeros_like(features["input_ids"])}
+    np.testing.assert_allclose(
+        served.signatures["serving_default"](**inputs)["logits"], model(inputs).logits, atol=1e-5
+    )

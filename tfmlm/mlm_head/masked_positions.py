@@ -78,5 +78,6 @@ def _hook(base: Any) -> None:
         outputs[next(iter(outputs.keys()))] = rows
         return outputs
 
-    base.call = call_at_positions
+    # The signature is kept: Keras asks for it when a model is saved.
+    base.call = tf.__internal__.decorator.make_decorator(call, call_at_positions)
     setattr(base, _HOOKED, True)

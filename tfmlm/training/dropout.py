@@ -106,13 +106,16 @@ def dropout(inputs: tf.Tensor, rate: float, seed: tf.Tensor, noise_shape: Any = 
     return inputs * tf.stop_gradient(tf.reshape(stays, shape))
 
 
-class _StatelessGenerator:
-    """Stands in for a Keras layer's random generator."""
+class _StatelessGenerator(tf.Module):
+    """Stands in for a Keras layer's random generator; trackable, so that the model can be saved."""
 
     def __init__(self, original: Any) -> None:
+        super().__init__(name="stateless_generator")
         self._original = original
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("_self_") or "_original" not in self.__dict__:  # tf.Module's own
+            raise AttributeError(name)
         return getattr(self._original, name)
 
     def dropout(self, inputs: tf.Tensor, rate: float, noise_shape: Any = None) -> tf.Tensor:
