@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tests.architectures import small_model
-from tfmlm.export.candidates import Pieces
+from tfmlm.export.candidates import Pieces, best_columns
 from tfmlm.export.fill_mask import FillMask
 from tfmlm.export.packed import PackedPredictor
 from tfmlm.export.settings import ExportSettings
@@ -39,6 +39,19 @@ def test_top_k_at_sizes_around_a_piece(masks):
     np.testing.assert_allclose(score, np.take_along_axis(expected, best, 1), atol=1e-6)
     assert max(seen) <= PIECE
     assert sum(seen) == masks
+
+
+@pytest.mark.parametrize("columns", [100, 2559, 2560, 2561, 30522])
+@pytest.mark.parametrize("distinct", [3, 1000, 10**9])
+def test_best_columns_as_top_k(columns, distinct):
+    """Of equal values, which few distinct ones make many of, the first columns."""
+    values = np.random.default_rng(3).integers(0, distinct, [7, columns]).astype(np.float32)
+    values[0] = -np.inf
+    values[1, -1] = 2 * distinct
+    found = tf.function(lambda v: best_columns(v, tf.constant(5)))(values)
+    expected = tf.math.top_k(values, 5)
+    assert np.array_equal(found[0], expected.values)
+    assert np.array_equal(found[1], expected.indices)
 
 
 @pytest.mark.parametrize("masks", [0, 1, PIECE, PIECE + 1, 2 * PIECE + 3])

@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 
 from tests.architectures import small_model
-from tfmlm.export.packed import LAYERS, PackedPredictor, is_packable
+from tfmlm.export.packed import PackedPredictor
+from tfmlm.export.packed_parts import ARCHITECTURES, is_packable
 from tfmlm.export.predictor import ModelPredictor
 
 BATCHES = {
@@ -18,11 +19,24 @@ BATCHES = {
 }
 
 
-@pytest.mark.parametrize("few", [0, 10**9])
-@pytest.mark.parametrize("architecture", LAYERS)
-def test_logits_and_variables(monkeypatch, architecture, few):
-    """With layer norm in one operation and in steps."""
-    monkeypatch.setattr("tfmlm.export.packed._FEW", few)
+#: Up to how many numbers layer norm goes by steps; bytes of a product that one thread runs; into
+#: how many products query, key and value, and into how many pieces the two dense layers are cut.
+FORMS = {
+    "norm by steps": (10**9, 10**9, 1, 1),
+    "norm at once": (0, 10**9, 1, 1),
+    "pieces": (10**9, 4096, 3, 2),
+    "uneven pieces": (10**9, 3072, 1, 3),
+    "too many pieces": (10**9, 1024, 1, 1),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_logits_and_variables(monkeypatch, architecture, form):
+    """As transformers' code, and no variable twice."""
+    few, one_thread, products, pieces = FORMS[form]
+    monkeypatch.setattr("tfmlm.export.packed_layers._FEW", few)
+    monkeypatch.setattr("tfmlm.export.packed_layers._ONE_THREAD", one_thread)
     model = small_model(architecture)
     packed, plain = PackedPredictor(model, None), ModelPredictor(model)
     generator = np.random.default_rng(0)
@@ -33,8 +47,15 @@ def test_logits_and_variables(monkeypatch, architecture, few):
         indices = tf.constant(places, tf.int32)
         found = packed(ids, attention, indices)
         np.testing.assert_allclose(found, plain(ids, attention, indices), atol=5e-6)
-    sizes = [v.shape.num_elements() for v in model.variables]
-    assert sum(v.shape.num_elements() for v in packed.variables) == sum(sizes)
+    assert {len(layer.query_key_value) for layer in packed.layers} == {products}
+    assert {len(layer.feed_forward.inner) for layer in packed.layers} == {pieces}
+    # The one type that tokens have is part of the positions.
+    needed = [v for v in model.variables if "token_type" not in v.name]
+    assert _numbers(packed.variables) == _numbers(needed)
+
+
+def _numbers(variables):
+    return sum(v.shape.num_elements() for v in variables)
 
 
 def test_what_is_left_to_transformers():

@@ -119,9 +119,14 @@ class TokenTypes:
             return None
         return cls(encoded[:prefix_length], encoded[prefix_length])
 
+    @property
+    def are_zero(self) -> bool:
+        """Whether every token has the type 0."""
+        return not any(self._prefix) and not self._content
+
     def __call__(self, input_ids: tf.Tensor) -> tf.Tensor:
         """int32 [R, T] for ids [R, T]."""
-        if not any(self._prefix) and not self._content:
+        if self.are_zero:
             return tf.zeros_like(input_ids)
         column = tf.minimum(tf.range(tf.shape(input_ids)[1]), len(self._prefix))
         types = tf.gather(tf.constant([*self._prefix, self._content], tf.int32), column)

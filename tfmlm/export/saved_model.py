@@ -16,7 +16,8 @@ from tfmlm.export.bfloat16 import bfloat16_copy
 from tfmlm.export.fill_mask import FillMask
 from tfmlm.export.inline import rewrite_saved_model
 from tfmlm.export.lengths import choose_max_length
-from tfmlm.export.packed import PackedPredictor, is_packable
+from tfmlm.export.packed import PackedPredictor
+from tfmlm.export.packed_parts import is_packable
 from tfmlm.export.padding import EqualLengths, padding_is_neutral
 from tfmlm.export.predictor import ModelPredictor, TokenTypes
 from tfmlm.export.reference import special_tokens
