@@ -3,9 +3,11 @@
 Covers milliseconds a text for encoders of 6×384 and 12×768 with BERT's vocabulary and random
 weights, texts of 20 words and of mixed lengths (5 to 200), batches of 1, 8 and 32; load time, first
 requests with and without warm-up, peak memory, and the share of the machine's float32 matrix peak.
-All processes get the same weights and two threads, and take turns with pauses between them (thread
-pools spin for a while after their work), so that a busy machine slows all alike. Figures are
-medians; ratios are of one interleaved run.
+All processes get the same weights and two threads, and take turns, so that a busy machine slows all
+alike. In a turn a process answers one request after another for a while, and after it nobody works
+for a moment (thread pools spin after their work). Figures are medians, apart for the requests of a
+process at work (the second half of each turn) and for the first after the pause; ratios are of one
+interleaved run.
 
     TFMLM_TORCH_PYTHON=/path/to/python python benchmarks/fill_mask.py --json fill_mask.json
 
@@ -35,6 +37,8 @@ TEXTS = ("20 words", "5-200 words")
 THREADS = 2
 #: Seconds between the turns of two workers; onnxruntime's threads spin for up to 0.05.
 PAUSE = 0.06
+#: About so many seconds does the first worker's turn take; all make as many requests, 2 to 16.
+TURN = 0.2
 #: What a worker needs beside this one, by environment variable.
 PYTHONS = {"torch": "TFMLM_TORCH_PYTHON", "onnx": "TFMLM_ONNX_PYTHON"}
 WORDS = """
@@ -289,20 +293,33 @@ def first_requests(python: str, folder: Path) -> dict[str, float]:
     return {f"{name}_ms": 1e3 * seconds for name, seconds in found.items()}
 
 
-def one_setting(workers: dict[str, Worker], batches: list[list[str]], seconds: float) -> Any:
-    """Median milliseconds a text of each worker, who take turns for so many seconds."""
-    times: dict[str, list[float]] = {kind: [] for kind in workers}
+def one_setting(
+    workers: dict[str, Worker], batches: list[list[str]], seconds: float
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Median milliseconds a text of each worker, at work and first in a turn."""
+    at_work: dict[str, list[float]] = {kind: [] for kind in workers}
+    first: dict[str, list[float]] = {kind: [] for kind in workers}
     for worker in workers.values():
         worker.run(batches[0])
+    requests = min(max(round(TURN / next(iter(workers.values())).run(batches[0])), 2), 16)
     end = time.monotonic() + seconds
     number = 0
     while number < 5 or time.monotonic() < end:
         for kind, worker in workers.items():
-            batch = batches[number % len(batches)]
             time.sleep(PAUSE)
-            times[kind].append(1e3 * worker.run(batch) / len(batch))
+            start = number * (requests + 1)
+            times = [
+                1e3 * worker.run(batch) / len(batch)
+                for batch in (batches[(start + i) % len(batches)] for i in range(requests))
+            ]
+            first[kind].append(times[0])
+            at_work[kind] += times[len(times) // 2 :]
         number += 1
-    return {kind: statistics.median(values) for kind, values in times.items()}
+    medians = (
+        {kind: statistics.median(values) for kind, values in found.items()}
+        for found in (at_work, first)
+    )
+    return next(medians), next(medians)
 
 
 def measure(args: argparse.Namespace, size: str, work_dir: Path, tokenizer_dir: Path) -> Any:
@@ -321,12 +338,13 @@ def measure(args: argparse.Namespace, size: str, work_dir: Path, tokenizer_dir: 
     for name, batch in _settings(args):
         sets = texts(name, batch * max(4, 32 // batch))
         batches = [sets[i : i + batch] for i in range(0, len(sets), batch)]
-        medians = one_setting(workers, batches, args.seconds)
+        medians, first = one_setting(workers, batches, args.seconds)
         tokens = statistics.mean(len(tokenizer(text)["input_ids"]) for text in sets)
-        base = medians[next(iter(workers))]
         result[f"{name}, batch {batch}"] = {
             "ms_a_text": medians,
-            "times_the_first": {kind: value / base for kind, value in medians.items()},
+            "ratios": _ratios(medians),
+            "after_a_pause_ms_a_text": first,
+            "after_a_pause_ratios": _ratios(first),
             "share_of_matrix_peak": {
                 kind: flops(size, tokens, 1) / value / 1e6 / peak for kind, value in medians.items()
             },
@@ -338,6 +356,12 @@ def measure(args: argparse.Namespace, size: str, work_dir: Path, tokenizer_dir: 
     return result
 
 
+def _ratios(values: dict[str, float]) -> dict[str, float]:
+    """How many times as long as the first of them each takes."""
+    base = next(iter(values.values()))
+    return {kind: value / base for kind, value in values.items()}
+
+
 def _settings(args: argparse.Namespace) -> Iterator[tuple[str, int]]:
     for name in args.texts:
         for batch in args.batches:
@@ -345,10 +369,10 @@ def _settings(args: argparse.Namespace) -> Iterator[tuple[str, int]]:
 
 
 def _tell(size: str, name: str, batch: int, found: dict[str, Any]) -> None:
-    base = next(iter(found["ms_a_text"]))
     figures = ", ".join(
-        f"{kind} {found['ms_a_text'][kind]:.2f} ms ({ratio:.2f} × {base})"
-        for kind, ratio in found["times_the_first"].items()
+        f"{kind} {value:.2f} ms ({found['ratios'][kind]:.2f} ×;"
+        f" after a pause {found['after_a_pause_ratios'][kind]:.2f} ×)"
+        for kind, value in found["ms_a_text"].items()
     )
     print(f"{size}, {name}, batch {batch}: {figures}", file=sys.stderr, flush=True)
 
