@@ -12,7 +12,8 @@ interleaved run.
     TFMLM_TORCH_PYTHON=/path/to/python python benchmarks/fill_mask.py --json fill_mask.json
 
 TFMLM_TORCH_PYTHON names an interpreter with torch and transformers; TFMLM_ONNX_PYTHON one with
-torch, transformers, onnx and onnxruntime as well. What is not named is left out.
+torch, transformers, onnx and onnxruntime as well. What is not named is left out. `--kinds bf16_frozen`
+is the bfloat16 export in a process that lets oneDNN keep the weights in its own order.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ PAUSE = 0.06
 TURN = 0.2
 #: What a worker needs beside this one, by environment variable.
 PYTHONS = {"torch": "TFMLM_TORCH_PYTHON", "onnx": "TFMLM_ONNX_PYTHON"}
+#: Environment variables of a kind of worker.
+VARIABLES = {"bf16_frozen": {"TF_ONEDNN_ASSUME_FROZEN_WEIGHTS": "1"}}
 WORDS = """
     time year people way day man thing woman life child world school state family student group
     country problem hand part place case week company system program question work government
@@ -197,6 +200,7 @@ class Worker:
 
     def __init__(self, python: str, kind: str, folder: Path) -> None:
         environment = {**os.environ, "OMP_NUM_THREADS": str(THREADS), "HF_HUB_OFFLINE": "1"}
+        environment |= VARIABLES.get(kind, {})
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  (closed with the worker)
         self._process = subprocess.Popen(
             [python, __file__, "--worker", kind, str(folder)],
@@ -264,8 +268,9 @@ def prepare(size: str, work_dir: Path, tokenizer_dir: Path, kinds: list[str]) ->
     if not checkpoint.exists():
         make_checkpoint(checkpoint, size, tokenizer_dir)
     places: dict[str, Any] = {}
-    for kind, dtype in (("export", "float32"), ("bf16", "bfloat16")):
-        folder = work_dir / f"{size}-{kind}"
+    dtypes = {"export": "float32", "bf16": "bfloat16", "bf16_frozen": "bfloat16"}
+    for kind, dtype in dtypes.items():
+        folder = work_dir / f"{size}-{kind.removesuffix('_frozen')}"
         if kind in kinds:
             if not folder.exists():
                 tfmlm.export_saved_model(checkpoint, None, folder, dtype=dtype)
