@@ -12,8 +12,9 @@ interleaved run.
     TFMLM_TORCH_PYTHON=/path/to/python python benchmarks/fill_mask.py --json fill_mask.json
 
 TFMLM_TORCH_PYTHON names an interpreter with torch and transformers; TFMLM_ONNX_PYTHON one with
-torch, transformers, onnx and onnxruntime as well. What is not named is left out. `--kinds bf16_frozen`
-is the bfloat16 export in a process that lets oneDNN keep the weights in its own order.
+torch, transformers, onnx and onnxruntime as well. What is not named is left out. The kind
+bf16_frozen, run if asked for, is the bfloat16 export where oneDNN may keep the weights in its own
+order.
 """
 
 from __future__ import annotations
