@@ -9,7 +9,7 @@ import tensorflow as tf
 from tests.architectures import small_model
 from tfmlm.export.packed import PackedPredictor
 from tfmlm.export.packed_parts import ARCHITECTURES, is_packable
-from tfmlm.export.predictor import ModelPredictor
+from tfmlm.export.predictor import ModelPredictor, TokenTypes
 
 BATCHES = {
     "one row": ([20], [[0, 3]]),
@@ -52,6 +52,19 @@ def test_logits_and_variables(monkeypatch, architecture, form):
     # The one type that tokens have is part of the positions.
     needed = [v for v in model.variables if "token_type" not in v.name]
     assert _numbers(packed.variables) == _numbers(needed)
+
+
+@pytest.mark.parametrize("types", [TokenTypes([1], 0), TokenTypes([0], 1)])
+def test_token_types_of_the_tokenizer(types):
+    model = small_model("bert")
+    ids = tf.constant([[5, 6, 7], [8, 9, 1]])
+    attention, indices = tf.constant([[1, 1, 1], [1, 1, 0]]), tf.constant([[0, 0], [0, 2], [1, 1]])
+    found, expected = (
+        kind(model, types)(ids, attention, indices) for kind in (PackedPredictor, ModelPredictor)
+    )
+    np.testing.assert_allclose(found, expected, atol=5e-6)
+    without = PackedPredictor(model, None)(ids, attention, indices)
+    assert np.abs(found - without).max() > 1e-4
 
 
 def _numbers(variables):

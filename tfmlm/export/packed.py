@@ -75,7 +75,7 @@ class _Embeddings(tf.Module):
         super().__init__(name="embeddings")
         self.word, self.position = parts.word, parts.position
         self.norm = Norm(parts.norm)
-        self.project = None if parts.project is None else Dense(parts.project)
+        self.project = None if parts.project is None else Dense.of(parts.project)
         self._position_ids = parts.position_ids
         self._token_types = token_types
         self.token_type = parts.token_type
@@ -105,7 +105,7 @@ class _HeadTransform(tf.Module):
 
     def __init__(self, parts: HeadParts) -> None:
         super().__init__(name="transform")
-        self.dense, self.norm = Dense(parts.dense), Norm(parts.norm)
+        self.dense, self.norm = Dense.of(parts.dense), Norm(parts.norm)
         self._activation = parts.activation
 
     def __call__(self, rows: tf.Tensor) -> tf.Tensor:

@@ -9,12 +9,11 @@ import tensorflow as tf
 
 from tfmlm.export.packed_parts import LayerParts
 
-#: Bytes of a kernel whose product with up to 150 tokens TensorFlow runs on one thread (it asks
-#: whether both factors and the product fit into the processor's second cache, 1 MB and more).
-#: Several such products side by side share the processor better than one on all of its threads:
-#: measured at 27 tokens, 6×384: 2.7 ms in place of 3.7 with two threads.
+#: Bytes of a kernel whose product with up to 150 tokens TensorFlow runs on one thread: it does
+#: where both factors and the product fit into the processor's second cache of 1 MB or more. Several
+#: such products side by side use two threads better than a large one does, which waits for both.
 _ONE_THREAD = 640 * 1024
-#: Into more pieces the sum of their products costs large batches more than small ones gain.
+#: With more pieces than this, adding up their products slows large batches down.
 _MOST_PIECES = 4
 
 
@@ -45,7 +44,7 @@ class _Layer(tf.Module):
         self._heads = heads
         self._size = int(parts.query.kernel.shape[1])
         self._width = self._size // heads
-        self.attention_output = Dense(parts.attention_output)
+        self.attention_output = Dense.of(parts.attention_output)
         self.feed_forward = _FeedForward(parts)
         self.attention_norm = Norm(parts.attention_norm)
         self.output_norm = Norm(parts.output_norm)
@@ -86,7 +85,7 @@ class PackedLayer(_Layer):
         # Three products, each on a thread, in place of one on all threads.
         self._apart = own <= _ONE_THREAD and 3 * own > 1.5 * _ONE_THREAD
         if self._apart:
-            self.query_key_value = [Dense(layer) for layer in (parts.query, parts.key, parts.value)]
+            self.query_key_value = [Dense.of(d) for d in (parts.query, parts.key, parts.value)]
         else:
             self.query_key_value = [_joined(parts.query, parts.key, parts.value)]
 
@@ -117,7 +116,7 @@ class LastLayer(_Layer):
     def __init__(self, parts: LayerParts, heads: int) -> None:
         """As `PackedLayer`."""
         super().__init__(parts, heads)
-        self.query = Dense(parts.query)
+        self.query = Dense.of(parts.query)
         self.key_value = _joined(parts.key, parts.value)
 
     def __call__(
@@ -153,7 +152,7 @@ class _FeedForward(tf.Module):
         super().__init__(name="feed_forward")
         self._activation = parts.activation
         first, second = parts.intermediate, parts.output
-        self.inner, self.outer = [Dense(first)], Dense(second)
+        self.inner, self.outer = [Dense.of(first)], Dense.of(second)
         self.more_outer: list[tf.Variable] = []
         count = -(-_bytes(first.kernel) // _ONE_THREAD)
         if 1 < count <= _MOST_PIECES:
@@ -162,8 +161,8 @@ class _FeedForward(tf.Module):
                 [tf.Variable(piece, trainable=False) for piece in tf.split(value, sizes, axis)]
                 for value, axis in ((first.kernel, 1), (first.bias, 0), (second.kernel, 0))
             )
-            self.inner = [Dense.of(*piece) for piece in zip(kernels, biases, strict=True)]
-            self.outer, self.more_outer = Dense.of(outer[0], second.bias), outer[1:]
+            self.inner = [Dense(*piece) for piece in zip(kernels, biases, strict=True)]
+            self.outer, self.more_outer = Dense(outer[0], second.bias), outer[1:]
 
     def __call__(self, hidden: tf.Tensor) -> tf.Tensor:
         """What it gives for hidden states [n, H], and these added."""
@@ -178,18 +177,15 @@ class _FeedForward(tf.Module):
 class Dense(tf.Module):
     """A matrix product and a bias, which TensorFlow's graph optimizer makes one operation of."""
 
-    def __init__(self, layer: Any) -> None:
-        """Shares kernel [inputs, outputs] and bias [outputs] of a Keras Dense."""
+    def __init__(self, kernel: tf.Variable, bias: tf.Variable) -> None:
+        """Takes kernel [inputs, outputs] and bias [outputs]."""
         super().__init__(name="dense")
-        self.kernel, self.bias = layer.kernel, layer.bias
+        self.kernel, self.bias = kernel, bias
 
     @classmethod
-    def of(cls, kernel: Any, bias: Any) -> Dense:
-        """Of kernel and bias themselves."""
-        dense = cls.__new__(cls)
-        tf.Module.__init__(dense, name="dense")
-        dense.kernel, dense.bias = kernel, bias
-        return dense
+    def of(cls, layer: Any) -> Dense:
+        """Shares the variables of a Keras Dense."""
+        return cls(layer.kernel, layer.bias)
 
     def __call__(self, rows: tf.Tensor) -> tf.Tensor:
         """[n, inputs] -> [n, outputs]."""
@@ -202,7 +198,7 @@ def _joined(*layers: Any) -> Dense:
         tf.Variable(tf.concat([getattr(d, name) for d in layers], axis=-1), trainable=False)
         for name in ("kernel", "bias")
     )
-    return Dense.of(kernel, bias)
+    return Dense(kernel, bias)
 
 
 def _added(product: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
