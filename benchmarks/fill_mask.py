@@ -321,11 +321,11 @@ def one_setting(
             first[kind].append(times[0])
             at_work[kind] += times[len(times) // 2 :]
         number += 1
-    medians = (
-        {kind: statistics.median(values) for kind, values in found.items()}
-        for found in (at_work, first)
-    )
-    return next(medians), next(medians)
+    return _medians(at_work), _medians(first)
+
+
+def _medians(times: dict[str, list[float]]) -> dict[str, float]:
+    return {kind: statistics.median(values) for kind, values in times.items()}
 
 
 def measure(args: argparse.Namespace, size: str, work_dir: Path, tokenizer_dir: Path) -> Any:

@@ -54,6 +54,16 @@ def test_best_columns_as_top_k(columns, distinct):
     assert np.array_equal(found[1], expected.indices)
 
 
+def test_best_columns_are_columns_whatever_the_values():
+    """One beyond the vocabulary would fail the whole batch where its string is looked up."""
+    values = np.full([2, 30522], -np.inf, np.float32)
+    values[0, -1] = 1.0  # the last group of columns, which is not a whole one, is looked at
+    values[1] = np.nan
+    found = tf.function(lambda v: best_columns(v, tf.constant(5)))(values)
+    assert np.all((found[1] >= 0) & (found[1] < 30522))
+    assert found[1][0, 0] == 30521
+
+
 @pytest.mark.parametrize("masks", [0, 1, PIECE, PIECE + 1, 2 * PIECE + 3])
 def test_targets_at_sizes_around_a_piece(masks):
     hidden = hidden_states(max(masks, 1))

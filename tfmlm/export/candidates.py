@@ -116,8 +116,8 @@ def best_columns(values: tf.Tensor, k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]
     groups = tf.sort(tf.math.top_k(largest, k=k).indices, axis=1)
     column = groups[:, :, tf.newaxis] * _GROUP + tf.range(_GROUP)
     column = tf.reshape(column, [-1, int(few) * _GROUP])
-    exists = column < columns
-    chosen = tf.gather(values, tf.where(exists, column, 0), batch_dims=1)
+    exists, column = column < columns, tf.minimum(column, columns - 1)
+    chosen = tf.gather(values, column, batch_dims=1)
     best = tf.math.top_k(tf.where(exists, chosen, values.dtype.min), k=k)
     return best.values, tf.gather(column, best.indices, batch_dims=1)
 
