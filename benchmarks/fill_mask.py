@@ -71,7 +71,7 @@ def make_checkpoint(folder: Path, size: str, tokenizer_dir: Path) -> None:
     from transformers import BertConfig, BertTokenizerFast, TFBertForMaskedLM
 
     import tfmlm  # noqa: F401
-    from tfmlm.hub.safetensors import save_model
+    from tfmlm.checkpoint.save import save_model
 
     layers, hidden, heads = SIZES[size]
     tokenizer = BertTokenizerFast.from_pretrained(tokenizer_dir)

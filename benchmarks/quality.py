@@ -223,7 +223,7 @@ def answers(model: Path) -> None:
     """Fills the sentences with the pipeline of transformers."""
     from transformers import FillMaskPipeline
 
-    from tfmlm.models import load_model, load_tokenizer
+    from tfmlm.checkpoint.load import load_model, load_tokenizer
 
     fill = FillMaskPipeline(
         model=load_model(str(model)), tokenizer=load_tokenizer(str(model)), framework="tf"

@@ -23,8 +23,8 @@ _LAZY = {
     "get_strategy": "tfmlm.training",
     "MaskedLMTrainer": "tfmlm.training",
     "PushToHub": "tfmlm.hub",
-    "load_model": "tfmlm.models",
-    "load_tokenizer": "tfmlm.models",
+    "load_model": "tfmlm.checkpoint.load",
+    "load_tokenizer": "tfmlm.checkpoint.load",
 }
 _LAZY_MODULES = {"client"}
 
@@ -44,10 +44,10 @@ __all__ = [  # noqa: F822 (most of them are found by __getattr__)
 ]
 
 if TYPE_CHECKING:
+    from tfmlm.checkpoint.load import load_model, load_tokenizer
     from tfmlm.data import prepare_dataset
     from tfmlm.export import export_saved_model, load
     from tfmlm.hub import PushToHub
-    from tfmlm.models import load_model, load_tokenizer
     from tfmlm.tokenizer_graph import GraphTokenizer
     from tfmlm.training import MaskedLMTrainer, create_optimizer, get_strategy
 

@@ -6,7 +6,7 @@ import os
 import sys
 import warnings
 
-from tfmlm._transformers_repair import repair_loader_when_imported
+from tfmlm.checkpoint._repair import repair_loader_when_imported
 
 
 def setup() -> None:

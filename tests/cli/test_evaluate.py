@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.training import small
+from tfmlm.checkpoint.save import save_model
 from tfmlm.cli.main import main
-from tfmlm.hub.safetensors import save_model
 
 
 @pytest.fixture(scope="module")

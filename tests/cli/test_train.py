@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.training import small
+from tfmlm.checkpoint.load import load_model, load_tokenizer
 from tfmlm.cli.main import main
-from tfmlm.models import load_model, load_tokenizer
 
 MODEL = ["--model_type", "bert", "--config_overrides", small.OVERRIDES]
 

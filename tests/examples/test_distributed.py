@@ -18,7 +18,7 @@ import yaml
 from tests.docs.snippets import blocks
 from tests.training import small
 from tests.training.processes import ROOT, environment, finish
-from tfmlm.hub.safetensors import save_model
+from tfmlm.checkpoint.save import save_model
 from tfmlm.training.cluster import parse_tf_config
 
 FOLDER = ROOT / "examples" / "distributed"

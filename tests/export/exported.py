@@ -51,7 +51,7 @@ def bert_checkpoint() -> Path:
 @functools.cache
 def bert() -> Exported:
     """The export of `bert_checkpoint`."""
-    from tfmlm.models import load_model, load_tokenizer
+    from tfmlm.checkpoint.load import load_model, load_tokenizer
 
     model, tokenizer = load_model(bert_checkpoint()), load_tokenizer(bert_checkpoint())
     path = tfmlm.export_saved_model(model, tokenizer, scratch() / "bert-export")

@@ -7,10 +7,10 @@ import pytest
 import tensorflow as tf
 
 from tests.architectures import ARCHITECTURES, small_model
-from tfmlm.export.fill_mask import FillMask
-from tfmlm.export.padding import EqualLengths, padding_is_neutral
-from tfmlm.export.predictor import ModelPredictor
-from tfmlm.export.settings import ExportSettings
+from tfmlm.export.encoder.padding import EqualLengths, padding_is_neutral
+from tfmlm.export.encoder.predictor import ModelPredictor
+from tfmlm.export.graph.fill_mask import FillMask
+from tfmlm.export.graph.settings import ExportSettings
 
 MASK, PAD, VOCABULARY = 4, 1, 99
 #: Encoders that mix neighbouring positions without regard to the attention mask.

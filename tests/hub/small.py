@@ -55,7 +55,7 @@ def make_data(batches: int = 2) -> Any:
 
 def make_folder(folder: Path) -> Path:
     """A checkpoint folder with everything that is pushed, and things that are not."""
-    from tfmlm.hub.safetensors import save_model
+    from tfmlm.checkpoint.save import save_model
 
     save_model(make_model(compiled=False), folder)
     make_tokenizer().save_pretrained(folder)

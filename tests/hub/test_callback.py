@@ -15,9 +15,9 @@ from transformers.keras_callbacks import PushToHubCallback
 
 import tfmlm
 from tests.hub.small import TOKEN, make_data, make_model
+from tfmlm.checkpoint.optimizer_state import load_optimizer_state
 from tfmlm.errors import NotDeliveredError, UserError
 from tfmlm.hub.delivery import Backoff
-from tfmlm.hub.optimizer_state import load_optimizer_state
 from tfmlm.hub.push import push_folder
 
 QUICK = Backoff(3, 0.05, 0.1)

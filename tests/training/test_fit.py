@@ -17,9 +17,9 @@ from safetensors.numpy import load_file
 from tests.training import small
 from tests.training.processes import finish, start, tf_configs
 from tests.training.steps import EPSILON
+from tfmlm.checkpoint.load import load_tokenizer
 from tfmlm.config import EvaluateConfig, TrainConfig
 from tfmlm.errors import UserError
-from tfmlm.models import load_tokenizer
 from tfmlm.training import run_training
 from tfmlm.training.evaluate import run_evaluation
 
@@ -277,7 +277,7 @@ def test_encoder_without_a_head_starts_at_unigram_frequencies(
 ) -> None:
     from safetensors.numpy import save_file
 
-    from tfmlm.hub.safetensors import save_model
+    from tfmlm.checkpoint.save import save_model
 
     folder = root / "encoder"
     save_model(small.model(initializer_range=0.02), folder)

@@ -63,9 +63,9 @@ class CheckpointTarget:
     """A checkpoint without an export: a folder, or a model's name on the Hub."""
 
     def __init__(self, source: str, revision: str | None = None) -> None:
+        from tfmlm.checkpoint.load import load_model, load_tokenizer
+        from tfmlm.export.checking.reference import CheckpointFiller, special_tokens
         from tfmlm.export.lengths import choose_max_length
-        from tfmlm.export.reference import CheckpointFiller, special_tokens
-        from tfmlm.models import load_model, load_tokenizer
 
         model, tokenizer = load_model(source, revision), load_tokenizer(source, revision)
         if not tokenizer.is_fast:

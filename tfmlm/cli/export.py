@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
 
     model, tokenizer = args.model_name_or_path, args.tokenizer_name
     if args.revision is not None:
-        from tfmlm.models import load_model, load_tokenizer
+        from tfmlm.checkpoint.load import load_model, load_tokenizer
 
         tokenizer = tokenizer or load_tokenizer(model, args.revision)
         model = load_model(model, args.revision)

@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
 
 def describe(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
     """The export's record with its signatures, sizes in bytes, and the check of its operations."""
-    from tfmlm.export.servable_ops import missing, oldest_release, operations, releases
+    from tfmlm.export.writing.servable_ops import missing, oldest_release, operations, releases
 
     needed = operations(folder)
     return {

@@ -6,16 +6,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tfmlm.export.checking.validate import validate_export
     from tfmlm.export.loader import load
-    from tfmlm.export.saved_model import export_saved_model
-    from tfmlm.export.validate import validate_export
+    from tfmlm.export.writing.saved_model import export_saved_model
 
 __all__ = ["export_saved_model", "load", "validate_export"]
 
 _MODULES = {
-    "export_saved_model": "tfmlm.export.saved_model",
+    "export_saved_model": "tfmlm.export.writing.saved_model",
     "load": "tfmlm.export.loader",
-    "validate_export": "tfmlm.export.validate",
+    "validate_export": "tfmlm.export.checking.validate",
 }
 
 

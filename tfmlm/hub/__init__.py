@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 _LAZY = {
     "PushToHub": "tfmlm.hub.callback",
-    "load_optimizer_state": "tfmlm.hub.optimizer_state",
+    "load_optimizer_state": "tfmlm.checkpoint.optimizer_state",
     "push_folder": "tfmlm.hub.push",
-    "save_model": "tfmlm.hub.safetensors",
+    "save_model": "tfmlm.checkpoint.save",
 }
 
 __all__ = ["PushToHub", "load_optimizer_state", "push_folder", "save_model"]
 
 if TYPE_CHECKING:
+    from tfmlm.checkpoint.optimizer_state import load_optimizer_state
+    from tfmlm.checkpoint.save import save_model
     from tfmlm.hub.callback import PushToHub
-    from tfmlm.hub.optimizer_state import load_optimizer_state
     from tfmlm.hub.push import push_folder
-    from tfmlm.hub.safetensors import save_model
 
 
 def __getattr__(name: str) -> Any:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from tfmlm.hub.delivery import Backoff, deliver
 from tfmlm.hub.folder import Snapshot
-from tfmlm.hub.redaction import redact
 from tfmlm.hub.remote import HubFailure, PushReport
+from tfmlm.redaction import redact
 
 logger = logging.getLogger("tfmlm.hub")
 

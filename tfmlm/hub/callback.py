@@ -15,12 +15,13 @@ from transformers import TFPreTrainedModel
 from transformers.keras_callbacks import PushToHubCallback
 from transformers.trainer_utils import IntervalStrategy
 
+from tfmlm.checkpoint.optimizer_state import OPTIMIZER_STATE, save_optimizer_state
+from tfmlm.checkpoint.save import save_model
 from tfmlm.errors import NotDeliveredError, UserError
 from tfmlm.files import atomic_write, require_writable_folder
 from tfmlm.hub.background import BackgroundPusher
 from tfmlm.hub.delivery import Backoff, attempt_push, check_target, find_token
 from tfmlm.hub.folder import CARD, Snapshot, delete_old_snapshots, files_to_push, snapshot, staged
-from tfmlm.hub.optimizer_state import OPTIMIZER_STATE, save_optimizer_state
 from tfmlm.hub.push import (
     DEFAULT_TIMEOUT,
     missing_text,
@@ -29,9 +30,8 @@ from tfmlm.hub.push import (
     say_notes,
 )
 from tfmlm.hub.record import last_push, note_target, write_record
-from tfmlm.hub.redaction import redact
 from tfmlm.hub.remote import DEFAULT_BRANCH, HubFailure, PushReport
-from tfmlm.hub.safetensors import save_model
+from tfmlm.redaction import redact
 
 logger = logging.getLogger("tfmlm.hub")
 
@@ -308,7 +308,7 @@ class PushToHub(PushToHubCallback):
         return self.tokenizer or getattr(self.model, "tokenizer", None)
 
     def _own_card(self) -> str:
-        from tfmlm.hub.model_card import card_from_keras
+        from tfmlm.checkpoint.card.model_card import card_from_keras
 
         return card_from_keras(
             _trained(self.model),

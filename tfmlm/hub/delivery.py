@@ -20,8 +20,8 @@ from typing import Any
 import tfmlm
 from tfmlm.errors import UserError
 from tfmlm.hub.folder import LocalFile
-from tfmlm.hub.redaction import one_line, redact
 from tfmlm.hub.remote import DEFAULT_BRANCH, HubFailure, LastPush, PushReport
+from tfmlm.redaction import one_line, redact
 
 # One attempt may take this long even while bytes move: a Hub that trickles is given up, too.
 HARD_LIMIT = 6 * 3600.0

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import IO
 
 from tfmlm.hub.folder import LocalFile
-from tfmlm.hub.redaction import one_line, redact
 from tfmlm.hub.remote import (
     PLANS,
     HubFailure,
@@ -31,6 +30,7 @@ from tfmlm.hub.remote import (
     compare,
     make_plan,
 )
+from tfmlm.redaction import one_line, redact
 
 # https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md
 _POINTER = re.compile(

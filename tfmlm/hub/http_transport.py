@@ -21,7 +21,6 @@ from huggingface_hub.utils import (
 )
 
 from tfmlm.hub.folder import CARD, LocalFile
-from tfmlm.hub.redaction import one_line
 from tfmlm.hub.remote import (
     PLANS,
     HubFailure,
@@ -32,6 +31,7 @@ from tfmlm.hub.remote import (
     compare,
     make_plan,
 )
+from tfmlm.redaction import one_line
 
 # Bodies above this are sent block by block, so that a timeout holds for a block, not for all.
 _WHOLE_BODY = 64 * 1024

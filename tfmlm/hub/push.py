@@ -23,8 +23,8 @@ from tfmlm.hub.delivery import (
 )
 from tfmlm.hub.folder import files_to_push, in_place
 from tfmlm.hub.record import last_push, read_record, write_record
-from tfmlm.hub.redaction import redact
 from tfmlm.hub.remote import DEFAULT_BRANCH, HubFailure, PushReport
+from tfmlm.redaction import redact
 
 logger = logging.getLogger("tfmlm.hub")
 DEFAULT_TIMEOUT = 600.0

@@ -18,7 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tfmlm.hub.redaction import redact
+from tfmlm.redaction import redact
 
 
 class _Reporter:

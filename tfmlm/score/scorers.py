@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tfmlm.errors import UserError
 
 if TYPE_CHECKING:
-    from tfmlm.export.score_reference import ScoredText
+    from tfmlm.export.checking.score_reference import ScoredText
 
 #: Texts of one call of an export; its graph runs their rows in chunks of its own.
 _BATCH = 16
@@ -84,10 +84,10 @@ class CheckpointTarget:
     """A checkpoint folder without an export."""
 
     def __init__(self, folder: Path) -> None:
+        from tfmlm.checkpoint.load import load_model, load_tokenizer
+        from tfmlm.export.checking.reference import special_tokens
+        from tfmlm.export.checking.score_reference import CheckpointScorer
         from tfmlm.export.lengths import choose_max_length
-        from tfmlm.export.reference import special_tokens
-        from tfmlm.export.score_reference import CheckpointScorer
-        from tfmlm.models import load_model, load_tokenizer
 
         model, tokenizer = load_model(folder), load_tokenizer(folder)
         prefix, suffix = special_tokens(tokenizer)
@@ -100,7 +100,7 @@ class CheckpointTarget:
 
 
 def _scored(outputs: dict[str, Any], row: int, text: str) -> ScoredText:
-    from tfmlm.export.score_reference import ScoredText
+    from tfmlm.export.checking.score_reference import ScoredText
 
     token = outputs["token"][row]
     token = token[token >= 0]

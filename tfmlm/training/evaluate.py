@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from tfmlm.checkpoint.load import load_config, load_model, load_tokenizer
 from tfmlm.config import EvaluateConfig
 from tfmlm.data.blocks import build_blocks
 from tfmlm.files import require_writable_folder, write_json
-from tfmlm.models import load_config, load_model, load_tokenizer
 from tfmlm.training import model_setup
 from tfmlm.training.corpora import open_evaluation_corpus
 from tfmlm.training.metrics import evaluate_model

@@ -13,12 +13,12 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
+from tfmlm.checkpoint.load import load_config, load_model_and_report, load_tokenizer
+from tfmlm.checkpoint.save import tie_decoder
 from tfmlm.config import TrainConfig
 from tfmlm.data.tokenizer_training import trained_tokenizer
 from tfmlm.errors import UserError
 from tfmlm.files import write_json
-from tfmlm.hub.safetensors import tie_decoder
-from tfmlm.models import load_config, load_model_and_report, load_tokenizer
 from tfmlm.training import model_setup, report, run_folder
 from tfmlm.training.callbacks import (
     Checkpoints,

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from tfmlm.checkpoint.card.model_card import model_card, with_training_loss
 from tfmlm.config import TrainConfig
 from tfmlm.files import TEMPORARY_PREFIX, atomic_write, write_json
-from tfmlm.hub.model_card import model_card, with_training_loss
 
 RUN_FILE = "training_config.json"
 
@@ -124,7 +124,7 @@ def draw_curve(
 
 def save_checkpoint_folder(folder: Path, model: Any, tokenizer: Any, card: str) -> None:
     """Writes model, tokenizer and model card, each file whole or not at all."""
-    from tfmlm.hub.safetensors import save_model
+    from tfmlm.checkpoint.save import save_model
 
     save_model(model, folder)
     with tempfile.TemporaryDirectory(dir=folder, prefix=TEMPORARY_PREFIX) as temporary:

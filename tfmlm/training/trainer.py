@@ -14,11 +14,11 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
+from tfmlm.checkpoint.masked_positions import masked_logits
 from tfmlm.data.masking import IGNORED
-from tfmlm.mlm_head import masked_logits
-from tfmlm.training.dropout import dropout_seed, make_dropout_stateless, step_seed
-from tfmlm.training.gradients import cross_entropy, short_gradients, use_short_gradients
-from tfmlm.training.reads import gather_from_value
+from tfmlm.training.surgery.dropout import dropout_seed, make_dropout_stateless, step_seed
+from tfmlm.training.surgery.gradients import cross_entropy, short_gradients, use_short_gradients
+from tfmlm.training.surgery.reads import gather_from_value
 
 XLA_BUCKET = 64
 """With XLA the number of masked positions is rounded up to this, to compile few shapes."""
@@ -78,7 +78,7 @@ class MaskedLMTrainer(tf_keras.Model):
 
     def save_pretrained(self, folder: Any, **kwargs: Any) -> None:
         """Writes `config.json` and `model.safetensors` (PyTorch's layout)."""
-        from tfmlm.hub.safetensors import save_model
+        from tfmlm.checkpoint.save import save_model
 
         save_model(self.model, folder)
 

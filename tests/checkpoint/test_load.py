@@ -1,0 +1,145 @@
+"""Loading: what PyTorch wrote, what is broken, what is not there."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from tests.architectures import small_config, small_model
+from tfmlm.checkpoint.load import load_model, load_model_and_report
+from tfmlm.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def pytorch_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT folder in PyTorch's layout: kernels transposed, PyTorch's names, `format: pt`."""
+    folder = tmp_path_factory.mktemp("pytorch")
+    model = small_model("bert")
+    small_config("bert").save_pretrained(folder)
+    save_file(pytorch_tensors(model), folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+def pytorch_tensors(model) -> dict[str, np.ndarray]:
+    """The names and layout of torch's BertForMaskedLM, written down here by hand."""
+    tensors = {}
+    for weight in model.weights:
+        name = weight.name.split("/", 1)[1].removesuffix(":0").replace("/", ".")
+        value = weight.numpy()
+        name = name.replace("mlm___cls", "cls").replace("layer_._", "layer.")
+        if name.endswith("kernel"):
+            name, value = name.removesuffix("kernel") + "weight", value.T
+        name = name.replace("gamma", "weight").replace("beta", "bias")
+        name = (
+            name.removesuffix(".embeddings") + ".weight"
+            if name.endswith("_embeddings.embeddings")
+            else name
+        )
+        tensors[name] = np.ascontiguousarray(value)
+    return tensors
+
+
+def test_pytorch_safetensors_load_without_torch(pytorch_checkpoint: Path) -> None:
+    code = (
+        "import sys, tfmlm, numpy as np\n"
+        "from transformers import TFAutoModelForMaskedLM\n"
+        "assert 'torch' not in sys.modules\n"
+        "m = TFAutoModelForMaskedLM.from_pretrained(sys.argv[1])\n"
+        "np.savez(sys.argv[2], *[w.numpy() for w in m.weights])\n"
+    )
+    output = pytorch_checkpoint / "weights.npz"
+    subprocess.run([sys.executable, "-c", code, str(pytorch_checkpoint), str(output)], check=True)
+    loaded = np.load(output)
+    for weight, name in zip(small_model("bert").weights, loaded.files, strict=True):
+        np.testing.assert_array_equal(loaded[name], weight.numpy())
+
+
+def test_sharded_pytorch_safetensors_load(pytorch_checkpoint: Path, tmp_path: Path) -> None:
+    shutil.copy(pytorch_checkpoint / "config.json", tmp_path)
+    tensors = load_file(pytorch_checkpoint / "model.safetensors")
+    names = sorted(tensors)
+    shards = {"model-00001-of-00002.safetensors": names[::2]}
+    shards["model-00002-of-00002.safetensors"] = names[1::2]
+    for shard, members in shards.items():
+        save_file({n: tensors[n] for n in members}, tmp_path / shard, metadata={"format": "pt"})
+    index = {"metadata": {}, "weight_map": {n: s for s, ns in shards.items() for n in ns}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    model, report = load_model_and_report(tmp_path)
+    assert report.missing == ()
+    for weight, expected in zip(model.weights, small_model("bert").weights, strict=True):
+        np.testing.assert_array_equal(weight.numpy(), expected.numpy())
+
+
+def test_a_bare_encoder_is_loaded_and_its_head_reported(
+    pytorch_checkpoint: Path, tmp_path: Path
+) -> None:
+    shutil.copy(pytorch_checkpoint / "config.json", tmp_path)
+    tensors = load_file(pytorch_checkpoint / "model.safetensors")
+    encoder = {n.removeprefix("bert."): t for n, t in tensors.items() if n.startswith("bert.")}
+    save_file(encoder, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    _, report = load_model_and_report(tmp_path)
+    assert len(report.missing) == 5
+    assert all(name.startswith("cls.predictions") for name in report.missing)
+
+
+def broken(kind: str, checkpoint: Path, folder: Path) -> Path:
+    shutil.copytree(checkpoint, folder, dirs_exist_ok=True)
+    weights, config = folder / "model.safetensors", folder / "config.json"
+    if kind == "cut":
+        weights.write_bytes(weights.read_bytes()[:-1000])
+    elif kind == "config":
+        config.write_text("{ not json")
+    elif kind == "type":
+        config.write_text(json.dumps({"model_type": "gpt2"}))
+    elif kind == "shape":
+        config.write_text(json.dumps({**json.loads(config.read_text()), "vocab_size": 77}))
+    elif kind == "no config":
+        config.unlink()
+    elif kind == "no weights":
+        weights.unlink()
+    elif kind == "pickled":
+        weights.unlink()
+        (folder / "pytorch_model.bin").write_bytes(b"\x80")
+    elif kind == "other":
+        save_file({"a.bias": np.zeros(3, "float32")}, weights, metadata={"format": "pt"})
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("cut", "weights file is broken"),
+        ("config", "JSON"),
+        ("type", "no masked LM in TensorFlow"),
+        ("shape", "shapes"),
+        ("no config", "no config.json"),
+        ("no weights", "no file named"),
+        ("pickled", "pytorch_model.bin"),
+        ("other", "another architecture"),
+    ],
+)
+def test_broken_checkpoints_say_what_is_wrong(
+    kind: str, message: str, pytorch_checkpoint: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=message):
+        load_model(broken(kind, pytorch_checkpoint, tmp_path / "broken"))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("./nowhere", "no folder ./nowhere"),
+        ("bert-base-uncased", "HF_HUB_OFFLINE"),
+        (__file__, "is a file"),
+    ],
+)
+def test_models_that_are_not_there(name: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        load_model(name)

@@ -1,0 +1,1 @@
+"""The checkpoint folder, and all that knows transformers' models."""

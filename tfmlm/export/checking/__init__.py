@@ -1,0 +1,1 @@
+"""Holds an export to its checkpoint."""

@@ -1,0 +1,133 @@
+"""Runs a Hugging Face TF masked LM at mask positions, inside the exported graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import tensorflow as tf
+
+from tfmlm.checkpoint.masked_positions import base_layer, masked_logits
+
+
+class ModelPredictor(tf.Module):
+    """Logits at mask positions of any of transformers' TF masked LMs.
+
+    Encoder and head can be run apart, so that the head, whose results are far larger than what it
+    takes, can be run on some masks at a time. Owns the model's variables, not the Keras model:
+    SavedModel would trace every Keras layer that it can reach.
+    """
+
+    def __init__(self, model: Any, token_types: TokenTypes | None = None) -> None:
+        """Takes a built model.
+
+        Args:
+            model: a model of `TF_MODEL_FOR_MASKED_LM_MAPPING`.
+            token_types: what its tokenizer gives as `token_type_ids`, None if it gives none.
+        """
+        super().__init__(name="predictor")
+        self.weights = list(model.variables)
+        kept = SimpleNamespace()
+
+        def hidden(inputs: dict[str, tf.Tensor], indices: tf.Tensor) -> tf.Tensor:
+            call = base_layer(model).call
+
+            def at_positions(*args: Any, **kwargs: Any) -> Any:
+                found = call(*args, **kwargs)
+                kept.kind = type(found)
+                kept.rows = tf.gather_nd(found[0], indices)
+                return _with_first(kept.kind, kept.rows[tf.newaxis])
+
+            run_with(model, inputs, at_positions)
+            return kept.rows
+
+        def head(rows: tf.Tensor) -> tf.Tensor:
+            def given(*args: Any, **kwargs: Any) -> Any:
+                return _with_first(kept.kind, rows[tf.newaxis])
+
+            return run_with(model, {"input_ids": tf.zeros([1, 1], tf.int32)}, given)[0]
+
+        def run(inputs: dict[str, tf.Tensor], indices: tf.Tensor) -> tf.Tensor:
+            return masked_logits(model, inputs, indices)
+
+        # Signatures are traced without AutoGraph; Funnel and Longformer branch on tensors.
+        self._run = tf.autograph.to_graph(run)
+        self._hidden, self._head = (
+            tf.autograph.to_graph(hidden),
+            tf.autograph.to_graph(head),
+        )
+        self._token_types = token_types
+
+    def __call__(
+        self, input_ids: tf.Tensor, attention_mask: tf.Tensor, indices: tf.Tensor
+    ) -> tf.Tensor:
+        """Logits [N, vocabulary] at `indices` int32 [N, 2] of ids and mask int32 [R, T]."""
+        return self._run(self._inputs(input_ids, attention_mask), indices)
+
+    def hidden(
+        self, input_ids: tf.Tensor, attention_mask: tf.Tensor, indices: tf.Tensor
+    ) -> tf.Tensor:
+        """What the head takes of these positions: [N, hidden]."""
+        return self._hidden(self._inputs(input_ids, attention_mask), indices)
+
+    def head(self, hidden: tf.Tensor) -> tf.Tensor:
+        """Logits [n, vocabulary] of hidden states [n, hidden]; `hidden` comes first."""
+        return self._head(hidden)
+
+    def _inputs(self, input_ids: tf.Tensor, attention_mask: tf.Tensor) -> dict[str, tf.Tensor]:
+        inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
+        if self._token_types is not None:
+            inputs["token_type_ids"] = self._token_types(input_ids)
+        return inputs
+
+
+def _with_first(kind: Any, first: tf.Tensor) -> Any:
+    """An encoder's output, a tuple or a `ModelOutput`, with its first part alone."""
+    return (first,) if kind is tuple else kind(first)
+
+
+def run_with(model: Any, inputs: dict[str, tf.Tensor], call: Any) -> tf.Tensor:
+    """Logits of a model with another `call` in place of its encoder's."""
+    base = base_layer(model)
+    own = base.call
+    base.call = call
+    try:
+        outputs = model(inputs, training=False, return_dict=True)
+    finally:
+        base.call = own
+    return outputs.logits
+
+
+class TokenTypes:
+    """The `token_type_ids` that a tokenizer gives for a single text.
+
+    Funnel gives its first token the type 2; other tokenizers give 0 throughout.
+    """
+
+    def __init__(self, prefix: Sequence[int], content: int) -> None:
+        self._prefix = list(prefix)
+        self._content = content
+
+    @classmethod
+    def of(cls, tokenizer: Any, prefix_length: int) -> TokenTypes | None:
+        """Reads them off a Hugging Face tokenizer; None if the model gets none from it."""
+        if "token_type_ids" not in tokenizer.model_input_names:
+            return None
+        encoded = tokenizer("a", return_token_type_ids=True)["token_type_ids"]
+        if encoded and isinstance(encoded[0], list):  # TAPAS has seven types a token
+            return None
+        return cls(encoded[:prefix_length], encoded[prefix_length])
+
+    @property
+    def are_zero(self) -> bool:
+        """Whether every token has the type 0."""
+        return not any(self._prefix) and not self._content
+
+    def __call__(self, input_ids: tf.Tensor) -> tf.Tensor:
+        """int32 [R, T] for ids [R, T]."""
+        if self.are_zero:
+            return tf.zeros_like(input_ids)
+        column = tf.minimum(tf.range(tf.shape(input_ids)[1]), len(self._prefix))
+        types = tf.gather(tf.constant([*self._prefix, self._content], tf.int32), column)
+        return tf.broadcast_to(types, tf.shape(input_ids))

@@ -1,0 +1,1 @@
+"""The version folder: the SavedModel, its record and its warm-up."""

@@ -1,0 +1,289 @@
+"""Writes a checkpoint and its tokenizer as a SavedModel for TF Serving."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import os
+import platform
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tfmlm._version import __version__
+from tfmlm.errors import UnsupportedTokenizerError, UserError
+from tfmlm.export.checking.reference import special_tokens
+from tfmlm.export.checking.validate import validate_export
+from tfmlm.export.encoder.bfloat16 import bfloat16_copy
+from tfmlm.export.encoder.packed import PackedPredictor
+from tfmlm.export.encoder.packed_parts import is_packable
+from tfmlm.export.encoder.padding import EqualLengths, padding_is_neutral
+from tfmlm.export.encoder.predictor import ModelPredictor, TokenTypes
+from tfmlm.export.graph.fill_mask import FillMask
+from tfmlm.export.graph.settings import DEFAULT_MAX_TEXT_BYTES, DEFAULT_TOP_K, ExportSettings
+from tfmlm.export.graph.signatures import build_signatures
+from tfmlm.export.graph.vocabulary import Vocabulary
+from tfmlm.export.lengths import choose_max_length
+from tfmlm.export.writing.inline import rewrite_saved_model
+from tfmlm.export.writing.samples import sample_texts
+from tfmlm.export.writing.servable_ops import oldest_release, operations
+from tfmlm.export.writing.versions import RECORD, new_version
+from tfmlm.export.writing.warmup import FILE as WARMUP_FILE
+from tfmlm.export.writing.warmup import write_warmup
+from tfmlm.files import write_json
+
+#: Increased when a reader of the record has to know.
+RECORD_FORMAT = 1
+SELF_TESTS = ("quick", "full")
+DTYPES = {"float32": "float32", "fp32": "float32", "bfloat16": "bfloat16", "bf16": "bfloat16"}
+_PACKAGES = (
+    "tensorflow",
+    "tensorflow-text",
+    "tf-keras",
+    "transformers",
+    "tokenizers",
+    "numpy",
+)
+
+
+def export_saved_model(
+    model: Any,
+    tokenizer: Any,
+    export_dir: str | os.PathLike[str],
+    top_k: int = DEFAULT_TOP_K,
+    max_length: int | None = None,
+    version: int | None = None,
+    warmup_texts: Sequence[str] | None = None,
+    *,
+    max_text_bytes: int = DEFAULT_MAX_TEXT_BYTES,
+    max_top_k: int | None = None,
+    dtype: str = "float32",
+    self_test: str = "quick",
+    progress: Callable[[str], None] | None = None,
+) -> str:
+    """Exports a masked LM with its tokenizer in the graph to `export_dir/<version>/`.
+
+    The export is compared with the checkpoint before servers can see it.
+
+    Args:
+        model: a TF masked LM of transformers, or the folder or name of a checkpoint.
+        tokenizer: its tokenizer, or the folder or name of one; None: beside the checkpoint.
+        export_dir: the folder that holds the versions, as a server is given it.
+        top_k: words for each mask where a request does not say.
+        max_length: most tokens of a text with special tokens; longer texts are cut to a window
+            around their first mask. What the model and its tokenizer take by default.
+        version: number of the version, the next free one by default.
+        warmup_texts: texts with masks that a server answers before it takes requests; samples in
+            several scripts and lengths by default.
+        max_text_bytes: longer texts are not read.
+        max_top_k: most words for each mask that a request may ask for, the vocabulary by default.
+        dtype: `float32`, or `bfloat16` for weights and encoder in half the size.
+        self_test: how the tokenizer's graph is compared with the fast tokenizer: `quick`, some
+            40,000 texts, or `full`, every code point in every context, which takes minutes.
+        progress: called with what is done next.
+
+    Returns:
+        Path of the version folder.
+
+    Raises:
+        UserError: a setting is wrong, or the folder cannot be written.
+        RunFailedError: the export does not give what the checkpoint and its tokenizer give, or the
+            disk is full.
+    """
+    tell = progress or (lambda message: None)
+    if dtype not in DTYPES:
+        raise UserError(f"dtype {dtype!r} is unknown; choose float32 or bfloat16")
+    if self_test not in SELF_TESTS:
+        raise UserError(f"self_test {self_test!r} is unknown; choose quick or full")
+    _check_positive(top_k=top_k, max_text_bytes=max_text_bytes, max_top_k=max_top_k)
+    model, tokenizer = _loaded(model, tokenizer, tell)
+    with new_version(export_dir, version) as target:
+        prefix, suffix = special_tokens(tokenizer)
+        settings = _settings(
+            model,
+            tokenizer,
+            top_k=top_k,
+            max_top_k=max_top_k,
+            max_text_bytes=max_text_bytes,
+            max_length=choose_max_length(model, tokenizer, max_length, len(prefix) + len(suffix)),
+            prefix_ids=tuple(prefix),
+            suffix_ids=tuple(suffix),
+        )
+        texts = _warmup_texts(warmup_texts, tokenizer.mask_token, settings.max_length)
+        tell("building the tokenizer's graph")
+        graph, refusal = _tokenizer_graph(tokenizer)
+        tested = None
+        if graph is not None:
+            tell("testing the tokenizer's graph")
+            tested = _tokenizer_test(graph, self_test)
+        predictor = _predictor(
+            model, TokenTypes.of(tokenizer, len(prefix)), DTYPES[dtype], settings
+        )
+        vocabulary = Vocabulary.of(tokenizer, settings.vocab_size) if graph is not None else None
+        fill = FillMask(predictor, settings, graph, vocabulary)
+        tell("writing the SavedModel")
+        names = _save(fill, target.folder)
+        extra = target.folder / "assets.extra"
+        extra.mkdir(exist_ok=True)
+        requests = write_warmup(
+            extra / WARMUP_FILE, names, texts, settings.max_length, settings.mask_id
+        )
+        record = _record(model, tokenizer, settings, graph, refusal, DTYPES[dtype])
+        record["tokenizer"]["self_test"] = tested
+        record["signatures"] = names
+        record["warmup_requests"] = requests
+        record["oldest_tf_serving"] = oldest_release(operations(target.folder))
+        write_json(extra / RECORD, record)
+        tell("comparing the export with the checkpoint")
+        record["self_test"] = validate_export(target.folder, model, tokenizer)
+        write_json(extra / RECORD, record)
+        return str(target.publish())
+
+
+def _check_positive(**numbers: int | None) -> None:
+    for name, number in numbers.items():
+        if number is not None and number < 1:
+            raise UserError(f"{name} is {number}; it must be at least 1")
+
+
+def _loaded(model: Any, tokenizer: Any, tell: Callable[[str], None]) -> tuple[Any, Any]:
+    from tfmlm.checkpoint.load import load_model, load_tokenizer
+
+    if tokenizer is None and not isinstance(model, (str, os.PathLike)):
+        raise UserError("give the model's tokenizer")
+    source = tokenizer if tokenizer is not None else model
+    if isinstance(model, (str, os.PathLike)):
+        tell(f"loading {model}")
+        model = load_model(model)
+    if isinstance(source, (str, os.PathLike)):
+        tokenizer = load_tokenizer(source)
+    if getattr(tokenizer, "mask_token_id", None) is None:
+        raise UserError("the tokenizer has no mask token; choose a masked LM's tokenizer")
+    if not model.built:
+        model.build_in_name_scope()
+    return model, tokenizer
+
+
+def _settings(model: Any, tokenizer: Any, max_top_k: int | None, **given: Any) -> ExportSettings:
+    size = model.config.vocab_size
+    largest = max(tokenizer.get_vocab().values())
+    if largest >= size:
+        raise UserError(
+            f"the tokenizer has the id {largest}, the model only {size} ids; "
+            "take the model's own tokenizer, or call model.resize_token_embeddings and train"
+        )
+    pad = tokenizer.pad_token_id
+    unknown = tokenizer.unk_token_id
+    pad = 0 if pad is None else pad
+    return ExportSettings(
+        vocab_size=size,
+        mask_id=tokenizer.mask_token_id,
+        pad_id=pad,
+        unk_id=pad if unknown is None else unknown,
+        special_ids=tuple(sorted(tokenizer.all_special_ids)),
+        max_top_k=size if max_top_k is None else max_top_k,
+        **given,
+    )
+
+
+def _warmup_texts(texts: Sequence[str] | None, mask_token: str, max_length: int) -> list[str]:
+    if texts is None:
+        return sample_texts(mask_token, longest=max(8, max_length // 2))
+    lines = [text for text in texts if text.strip()]
+    if not lines or not any(mask_token in text for text in lines):
+        raise UserError(f"none of the warm-up texts holds {mask_token}")
+    return lines
+
+
+def _tokenizer_graph(tokenizer: Any) -> tuple[Any, str | None]:
+    """The tokenizer as a graph, or None and why not."""
+    from tfmlm.tokenizer_graph import GraphTokenizer
+
+    if not tokenizer.is_fast:
+        kind = type(tokenizer).__name__
+        return None, f"{kind} has no fast version, so no tokenizer.json that could be compiled"
+    try:
+        return GraphTokenizer.from_tokenizer(tokenizer), None
+    except UnsupportedTokenizerError as error:
+        return None, str(error)
+
+
+#: Results by fingerprint and mode: a graph follows from tokenizer.json and what is installed.
+_tested: dict[tuple[str, str], dict[str, Any]] = {}
+
+
+def _tokenizer_test(graph: Any, mode: str) -> dict[str, Any]:
+    """Counts of a comparison with the fast tokenizer, made once a process.
+
+    Raises:
+        RunFailedError: the graph differs.
+    """
+    from tfmlm.tokenizer_graph.selftest import self_test
+
+    key = (graph.fingerprint, mode)
+    if key not in _tested:
+        result = self_test(graph, mode)
+        result.raise_if_failed()
+        _tested[key] = {k: v for k, v in result.to_json().items() if k != "examples"}
+    return _tested[key]
+
+
+def _predictor(
+    model: Any, token_types: TokenTypes | None, dtype: str, settings: ExportSettings
+) -> Any:
+    neutral = padding_is_neutral(ModelPredictor(model, token_types), settings)
+    if dtype == "bfloat16":
+        model = bfloat16_copy(model)
+    if is_packable(model):
+        return PackedPredictor(model, token_types)
+    predictor = ModelPredictor(model, token_types)
+    return predictor if neutral else EqualLengths(predictor)
+
+
+def _save(fill: FillMask, folder: Path) -> list[str]:
+    import tensorflow as tf
+
+    signatures = build_signatures(fill)
+    tf.saved_model.save(fill, str(folder), signatures=signatures)
+    rewrite_saved_model(folder)
+    return sorted(signatures)
+
+
+def _record(
+    model: Any,
+    tokenizer: Any,
+    settings: ExportSettings,
+    graph: Any,
+    refusal: str | None,
+    dtype: str,
+) -> dict[str, Any]:
+    return {
+        "format": RECORD_FORMAT,
+        "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "versions": {
+            "tfmlm": __version__,
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in _PACKAGES},
+        },
+        "model": {
+            "architecture": type(model).__name__,
+            "model_type": model.config.model_type,
+            "vocab_size": settings.vocab_size,
+            "parameters": int(sum(v.shape.num_elements() for v in model.variables)),
+            "dtype": dtype,
+        },
+        "tokenizer": {
+            "class": type(tokenizer).__name__,
+            "in_graph": graph is not None,
+            "fingerprint": graph.fingerprint if graph is not None else None,
+            "refused": refusal,
+            "mask_token": tokenizer.mask_token,
+            "mask_token_id": settings.mask_id,
+        },
+        "defaults": {
+            "top_k": min(settings.top_k, settings.vocab_size),
+            "max_length": settings.max_length,
+            "max_text_bytes": settings.max_text_bytes,
+            "max_top_k": settings.max_top_k,
+        },
+    }
