@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from tests.architectures import small_config, small_model
+from tests.small_models import small_config, small_model
 from tfmlm.checkpoint.load import load_model, load_model_and_report
 from tfmlm.errors import UserError
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.architectures import ARCHITECTURES, small_model
+from tests.small_models import ARCHITECTURES, small_model
 from tfmlm.checkpoint.masked_positions import masked_logits
 
 INDICES = tf.constant([[0, 1], [2, 3], [2, 15]])

@@ -12,8 +12,8 @@ import pytest
 from safetensors import safe_open
 from transformers import TFAutoModelForMaskedLM
 
-from tests.architectures import ARCHITECTURES, small_model
 from tests.missing import missing
+from tests.small_models import ARCHITECTURES, small_model
 from tfmlm.checkpoint.save import save_model, tie_decoder
 
 TORCH_PYTHON = os.environ.get("TFMLM_TORCH_PYTHON")

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 import tfmlm
-from tests.architectures import small_model
 from tests.real_data import bert_uncased_dir, english_texts, multilingual_texts
+from tests.small_models import small_model
 
 
 @dataclass(frozen=True)

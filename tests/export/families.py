@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 
 import tfmlm
-from tests.architectures import small_model
 from tests.export.exported import Exported, scratch
 from tests.real_data import english_texts, gpt2_vocab_files, multilingual_texts
+from tests.small_models import small_model
 
 _ROBERTA_FIRST = ("<s>", "<pad>", "</s>", "<unk>")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.architectures import ARCHITECTURES, small_model
+from tests.small_models import ARCHITECTURES, small_model
 from tfmlm.export.encoder.padding import EqualLengths, padding_is_neutral
 from tfmlm.export.encoder.predictor import ModelPredictor
 from tfmlm.export.graph.fill_mask import FillMask

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.architectures import small_model
+from tests.small_models import small_model
 from tfmlm.errors import UserError
 from tfmlm.training.model_setup import require_xla
 

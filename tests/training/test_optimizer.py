@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tf_keras
 
-from tests.architectures import ARCHITECTURES, small_model
+from tests.small_models import ARCHITECTURES, small_model
 from tfmlm.errors import UserError
 from tfmlm.training.optimizer import (
     MaskedLMAdamWeightDecay,

@@ -7,8 +7,8 @@ import shutil
 
 import pytest
 
-from tests.architectures import small_model
 from tests.export.exported import bert
+from tests.small_models import small_model
 from tfmlm.export import validate_export
 from tfmlm.export.checking.validate import (
     ExportNamesError,

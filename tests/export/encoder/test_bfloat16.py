@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 import tfmlm
-from tests.architectures import small_model
 from tests.export.exported import bert, loaded_bert, masked_texts
+from tests.small_models import small_model
 from tfmlm.checkpoint.masked_positions import masked_logits
 from tfmlm.errors import UserError
 from tfmlm.export.encoder.bfloat16 import bfloat16_copy

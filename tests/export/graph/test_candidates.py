@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.architectures import small_model
+from tests.small_models import small_model
 from tfmlm.export.encoder.packed import PackedPredictor
 from tfmlm.export.graph.candidates import Pieces, best_columns
 from tfmlm.export.graph.fill_mask import FillMask

@@ -10,8 +10,8 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
 import tfmlm
-from tests.architectures import small_model
 from tests.export.exported import bert, loaded_bert
+from tests.small_models import small_model
 from tfmlm.errors import UserError
 from tfmlm.export.graph.signatures import SIGNATURES
 from tfmlm.export.loader import read_record

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.architectures import ARCHITECTURES, small_model
+from tests.small_models import ARCHITECTURES, small_model
 from tfmlm.data.masking import IGNORED
 from tfmlm.training.surgery.dropout import dropout
 from tfmlm.training.trainer import MaskedLMTrainer

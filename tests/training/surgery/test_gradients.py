@@ -11,7 +11,7 @@ import tensorflow as tf
 import tf_keras
 from transformers.activations_tf import ACT2FN
 
-from tests.architectures import ARCHITECTURES, small_model
+from tests.small_models import ARCHITECTURES, small_model
 from tfmlm.checkpoint.masked_positions import masked_logits
 from tfmlm.training.surgery.gradients import (
     cross_entropy,
