@@ -11,6 +11,8 @@ The server reads the file again (--model_config_file_poll_wait_seconds). Stock T
 gives a label only to a version that is loaded, and takes nothing of a file that it refuses: start
 it with --allow_version_labels_for_unavailable_models for labels that are new, or give --url, and
 each step waits until the server has loaded the version before it writes the label.
+
+Needs `pip install tensorflow-serving-api` (or tfmlm, which brings it) for the file's format.
 """
 
 from __future__ import annotations
@@ -31,9 +33,14 @@ class Refused(Exception):
 
 
 def read(path: Path) -> Any:
-    from google.protobuf import text_format
-    from tensorflow_serving.config import model_server_config_pb2
-
+    try:
+        from google.protobuf import text_format
+        from tensorflow_serving.config import model_server_config_pb2
+    except ImportError as error:
+        raise Refused(
+            f"the format of models.config needs a package that is not there ({error}): "
+            "pip install tensorflow-serving-api"
+        ) from None
     try:
         return text_format.Parse(
             path.read_text("utf-8"), model_server_config_pb2.ModelServerConfig()

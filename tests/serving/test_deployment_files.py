@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import re
 import shutil
+import socket
 import subprocess
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +19,9 @@ import kubernetes_validate
 import pytest
 import yaml
 
+import tfmlm
 from tests.missing import need
+from tfmlm.cli import export as export_command
 from tfmlm.cli import serve as serve_command
 from tfmlm.serve.config_files import (
     PROMETHEUS_PATH,
@@ -33,12 +39,18 @@ def documents(path: str) -> list[Any]:
     return [d for d in yaml.safe_load_all((SERVING / path).read_text("utf-8")) if d]
 
 
+#: Custom resources, whose schemas are not Kubernetes' own.
+CUSTOM = {
+    "kubernetes/monitoring/pod-monitor.yaml",
+    "kubernetes/examples/gateway.yaml",
+    "kubernetes/examples/kserve.yaml",
+}
+
+
 def kubernetes_files() -> list[str]:
-    return sorted(
-        str(path.relative_to(SERVING))
-        for path in (SERVING / "kubernetes").glob("*.yaml")
-        if path.name != "prometheus-adapter.yaml"  # values of a chart
-    )
+    files = [*(SERVING / "kubernetes").glob("*.yaml"), *SERVING.glob("kubernetes/examples/*.yaml")]
+    names = {str(path.relative_to(SERVING)) for path in files}
+    return sorted(names - CUSTOM - {"kubernetes/prometheus-adapter.yaml"})  # values of a chart
 
 
 def dockerfile_command() -> list[str]:
@@ -60,9 +72,11 @@ def known_flags() -> set[str]:
 
 
 def test_every_file_is_looked_at_by_a_test() -> None:
-    seen = {*kubernetes_files(), "kubernetes/prometheus-adapter.yaml"}
+    seen = {*kubernetes_files(), *CUSTOM, "kubernetes/prometheus-adapter.yaml"}
     seen |= {
         "Dockerfile",
+        "export.Dockerfile",
+        "kubernetes/monitoring/kustomization.yaml",
         "compose.yaml",
         "kustomization.yaml",
         "README.md",
@@ -109,7 +123,12 @@ def test_monitoring_config() -> None:
 def test_flags_are_those_of_tensorflow_model_server_and_agree() -> None:
     for command in (dockerfile_command(), container()["args"]):
         assert {flag.split("=")[0] for flag in command} <= known_flags()
-    assert dockerfile_command() == container()["args"]
+    threads = [flag for flag in container()["args"] if "op_parallelism" in flag]
+    assert dockerfile_command() == [f for f in container()["args"] if f not in threads]
+    assert [flag.split("=")[1] for flag in threads] == ["$(CPU_REQUEST)"] * 2
+    (variable,) = container()["env"]
+    assert variable["name"] == "CPU_REQUEST"
+    assert variable["valueFrom"]["resourceFieldRef"] == {"resource": "requests.cpu"}
 
 
 def test_images_are_pinned() -> None:
@@ -183,33 +202,150 @@ def test_models_from_a_bucket(tmp_path: Path) -> None:
         kubernetes_validate.validate(document, "1.31", strict=True)
     by_kind = {d["kind"]: d for d in rendered}
     assert "PersistentVolumeClaim" not in by_kind
+    assert by_kind["NetworkPolicy"]["spec"]["policyTypes"] == ["Ingress"]  # rclone goes out
     pod = by_kind["Deployment"]["spec"]["template"]["spec"]
     volumes = {v["name"]: v for v in pod["volumes"]}
     assert set(volumes["models"]) == {"name", "emptyDir"}
     assert pod["initContainers"][0]["volumeMounts"][0] == {"name": "models", "mountPath": "/models"}
 
 
-def test_probes() -> None:
+def test_the_autoscaler_alone_decides_the_number_of_pods() -> None:
+    (deployment,) = documents("kubernetes/deployment.yaml")
+    assert "replicas" not in deployment["spec"]
+
+
+def test_liveness_waits_for_no_rest_thread() -> None:
     found = container()
     names = {p["name"]: p["containerPort"] for p in found["ports"]}
-    for kind in ("startupProbe", "livenessProbe"):
-        assert found[kind]["httpGet"] == {"path": "/v1/models/mlm", "port": "rest"}
     assert names == {"grpc": 8500, "rest": 8501}
-    script = found["readinessProbe"]["exec"]["command"][2]
-    assert "/v1/models/mlm" in script and "AVAILABLE" in script
+    for kind in ("startupProbe", "livenessProbe"):
+        assert found[kind]["tcpSocket"] == {"port": "grpc"}
+
+
+def test_the_image_asks_for_the_same_state_as_the_pod() -> None:
+    text = (SERVING / "Dockerfile").read_text("utf-8")
+    (check,) = re.findall(r'CMD (\["bash".*?\])$', text, re.M)
+    ready = container()["readinessProbe"]["exec"]["command"][2]
+    assert json.loads(check)[2] == ready
+
+
+def run_readiness(port: int | str, model: str = "mlm") -> int:
+    script = container()["readinessProbe"]["exec"]["command"][2]
+    script = script.replace("8501", str(port)).replace("/models/mlm", f"/models/{model}")
+    done = subprocess.run(["bash", "-c", script], timeout=20, capture_output=True)
+    return done.returncode
 
 
 def test_the_readiness_script_tells_available_from_not(toy_server: Any) -> None:
-    script = container()["readinessProbe"]["exec"]["command"][2]
     port = toy_server.rest.rsplit(":", 1)[1]
+    assert run_readiness(port) == 0
+    assert run_readiness(port, "other") != 0
+    assert run_readiness(1) != 0
 
-    def run(text: str) -> int:
-        return subprocess.run(["bash", "-c", text], timeout=20, capture_output=True).returncode
 
-    here = script.replace("8501", port)
-    assert run(here) == 0
-    assert run(here.replace("/models/mlm", "/models/other")) != 0
-    assert run(script.replace("8501", "1")) != 0
+@pytest.mark.parametrize("state", ["START", "LOADING", "UNLOADING", "END", "UNAVAILABLE"])
+def test_no_other_state_is_ready(state: str) -> None:
+    """Answers laid out as TensorFlow Serving's, over a socket."""
+    answers = {"AVAILABLE": True, state: False}
+    for name, ready in answers.items():
+        body = (
+            '{\n "model_version_status": [\n  {\n   "version": "1",\n   "state": "%s"\n  }\n ]\n}'
+        )
+        with answering(f"HTTP/1.0 200 OK\r\n\r\n{body % name}") as port:
+            assert (run_readiness(port) == 0) is ready, name
+
+
+@contextlib.contextmanager
+def answering(text: str) -> Iterator[int]:
+    """A port that gives this answer to one connection."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(text.encode())
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield listener.getsockname()[1]
+        thread.join(timeout=10)
+
+
+def test_the_job_writes_to_the_volume_that_the_servers_read() -> None:
+    (job,) = documents("kubernetes/export-job.yaml")
+    pod = job["spec"]["template"]["spec"]
+    (found,) = pod["containers"]
+    (claim,) = documents("kubernetes/models.yaml")
+    volumes = {v["name"]: v for v in pod["volumes"]}
+    assert volumes["models"]["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
+    assert claim["spec"]["storageClassName"]
+    (entry,) = check_model_config(read_model_config(SERVING / "config" / "models.config"))
+    parser = argparse.ArgumentParser()
+    export_command.add_arguments(parser)
+    command, *flags = found["args"]
+    assert command == "export"
+    arguments = parser.parse_args(flags)
+    assert arguments.export_dir == entry.base_path
+    mounts = {m["name"]: m["mountPath"] for m in found["volumeMounts"]}
+    assert entry.base_path.startswith(mounts["models"] + "/")
+    assert 'ENTRYPOINT ["tfmlm"]' in (SERVING / "export.Dockerfile").read_text("utf-8")
+    (deployment,) = documents("kubernetes/deployment.yaml")
+    user = deployment["spec"]["template"]["spec"]["securityContext"]
+    assert user == pod["securityContext"]  # what the Job writes, the servers can read
+
+
+def test_the_export_image_is_made_from_what_is_here() -> None:
+    text = (SERVING / "export.Dockerfile").read_text("utf-8")
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    names = [line.split()[0] for line in lines]
+    assert names == ["FROM", "COPY", "RUN", "ENV", "USER", "WORKDIR", "ENTRYPOINT", "CMD"]
+    assert re.fullmatch(r"FROM python:3\.1[0-3]-slim", lines[0])
+    (job,) = documents("kubernetes/export-job.yaml")
+    image = job["spec"]["template"]["spec"]["containers"][0]["image"]
+    assert image.endswith(f"/tfmlm:{tfmlm.__version__}") and f"-t tfmlm:{tfmlm.__version__}" in text
+
+
+def test_references_of_custom_resources() -> None:
+    pod = documents("kubernetes/deployment.yaml")[0]["spec"]["template"]
+    service = documents("kubernetes/service.yaml")[0]
+    ports = {p["name"]: p["port"] for p in service["spec"]["ports"]}
+    (monitor,) = documents("kubernetes/monitoring/pod-monitor.yaml")
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+    assert endpoint["port"] in ports and endpoint["path"] == PROMETHEUS_PATH
+    gateway, *routes = documents("kubernetes/examples/gateway.yaml")
+    for route, port in zip(routes, ("rest", "grpc"), strict=True):
+        assert route["spec"]["parentRefs"] == [{"name": gateway["metadata"]["name"]}]
+        (rule,) = route["spec"]["rules"]
+        assert rule["backendRefs"] == [{"name": service["metadata"]["name"], "port": ports[port]}]
+    (path,) = documents("kubernetes/examples/ingress.yaml")[0]["spec"]["rules"][0]["http"]["paths"]
+    backend = path["backend"]["service"]
+    assert backend["name"] == service["metadata"]["name"] and backend["port"]["name"] in ports
+    (kserve,) = documents("kubernetes/examples/kserve.yaml")
+    model = kserve["spec"]["predictor"]["model"]
+    claim = documents("kubernetes/models.yaml")[0]["metadata"]["name"]
+    assert model["storageUri"] == f"pvc://{claim}/mlm"
+    assert IMAGE.endswith(":" + model["runtimeVersion"])
+    assert {flag.split("=")[0] for flag in model["args"]} <= known_flags()
+
+
+def test_the_network_policy_lets_clients_in() -> None:
+    (policy,) = documents("kubernetes/network-policy.yaml")
+    pod = documents("kubernetes/deployment.yaml")[0]["spec"]["template"]
+    assert policy["spec"]["podSelector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+    names = {p["name"] for p in container()["ports"]}
+    for rule in policy["spec"]["ingress"]:
+        assert {p["port"] for p in rule["ports"]} <= names
+
+
+def test_monitoring_is_a_component(tmp_path: Path) -> None:
+    need("kubectl")
+    folder = tmp_path / "serving"
+    shutil.copytree(SERVING, folder)
+    file = folder / "kustomization.yaml"
+    file.write_text(file.read_text() + "components: [kubernetes/monitoring]\n")
+    assert "PodMonitor" in {d["kind"] for d in kustomize(folder)}
 
 
 def test_compose() -> None:

@@ -153,3 +153,15 @@ def test_targets_of_different_numbers_share_batches(deployed: Any) -> None:
     for targets, got, want in zip(jobs, answers, single, strict=True):
         assert {fill.token_str for fill in got} == set(targets)
         assert got == want
+
+
+def test_release_says_what_it_needs() -> None:
+    """A Python without packages, as on a machine that only releases."""
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", str(SERVING / "release.py"), "models.config", "show"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "pip install tensorflow-serving-api" in line
