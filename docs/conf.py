@@ -9,9 +9,16 @@ import tfmlm  # noqa: E402
 
 project = "tfmlm"
 author = "the tfmlm authors"
+copyright = "2026, the tfmlm authors. Apache License 2.0"
 release = version = tfmlm.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_design",
+    "sphinxarg.ext",
+]
 source_suffix = {".md": "markdown"}
 myst_heading_anchors = 3
 myst_enable_extensions = ["colon_fence"]

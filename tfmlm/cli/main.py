@@ -31,8 +31,18 @@ def available_commands() -> list[str]:
     return [name for name in COMMANDS if importlib.util.find_spec(f"tfmlm.cli.{name}")]
 
 
-def build_parser(command: str | None = None) -> argparse.ArgumentParser:
-    """The parser; only `command` gets its arguments, so that no other module is imported."""
+def full_parser() -> argparse.ArgumentParser:
+    """The parser with the arguments of all commands, for the documentation.
+
+    Examples are literal blocks of reStructuredText, which Sphinx reads the texts as.
+    """
+    return build_parser(*available_commands(), example_heading="example::\n")
+
+
+def build_parser(
+    *commands_in_full: str | None, example_heading: str = "example:"
+) -> argparse.ArgumentParser:
+    """The parser; only the commands named get their arguments, so that it is made at once."""
     parser = OneLineParser(
         prog="tfmlm",
         description="Masked language models in TensorFlow: train, export, serve, fill masks.",
@@ -47,11 +57,13 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
             name,
             help=module.HELP,
             description=module.HELP,
-            epilog="example:\n" + "\n".join(f"  {line}" for line in module.EXAMPLE.splitlines()),
+            epilog="\n".join(
+                [example_heading, *(f"  {line}" for line in module.EXAMPLE.splitlines())]
+            ),
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
-        if name == command:
+        if name in commands_in_full:
             module.add_arguments(sub)
             sub.add_argument(
                 "--verbose", action="store_true", help="show TensorFlow's and transformers' logs"
