@@ -10,9 +10,9 @@ import tensorflow as tf
 from tokenizers import Tokenizer
 
 from tfmlm.tokenizer_graph import registry
+from tfmlm.tokenizer_graph.ops.text import cut_words, decode_rows
 from tfmlm.tokenizer_graph.registry import GAP, ROW, BuildContext
 from tfmlm.tokenizer_graph.spec import parse
-from tfmlm.tokenizer_graph.text import cut_words, decode_rows
 
 
 def tokenizer(**stages: Any) -> Tokenizer:

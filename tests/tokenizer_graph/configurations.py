@@ -6,7 +6,6 @@ import string
 from random import Random
 from typing import Any
 
-from tfmlm.tokenizer_graph.byte_alphabet import byte_characters
 from tfmlm.tokenizer_graph.hostile import (
     COMPOSING,
     CONTROLS,
@@ -16,6 +15,7 @@ from tfmlm.tokenizer_graph.hostile import (
     PUNCTUATION,
     SPACES,
 )
+from tfmlm.tokenizer_graph.ops.byte_alphabet import byte_characters
 
 GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 LLAMA3 = (

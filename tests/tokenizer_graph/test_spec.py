@@ -8,8 +8,7 @@ import pytest
 
 from tests.tokenizer_graph import configurations
 from tfmlm.errors import UnsupportedTokenizerError, UserError
-from tfmlm.tokenizer_graph import patterns
-from tfmlm.tokenizer_graph.spec import BertNormalizer, MetaspacePreTokenizer, parse
+from tfmlm.tokenizer_graph.spec import BertNormalizer, MetaspacePreTokenizer, parse, patterns
 
 MODEL = {"type": "WordLevel", "vocab": {"a": 0, "b": 1}, "unk_token": "a"}
 

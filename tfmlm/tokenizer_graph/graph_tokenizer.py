@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from tfmlm.errors import UserError
-from tfmlm.tokenizer_graph.compile import Pipeline
 from tfmlm.tokenizer_graph.decoders.decoder import GraphDecoder
 from tfmlm.tokenizer_graph.loading import spec_from_pretrained, spec_from_tokenizer
+from tfmlm.tokenizer_graph.ops.text import Tokens
+from tfmlm.tokenizer_graph.paths.general import Pipeline
 from tfmlm.tokenizer_graph.post_processors.assemble import Assembler, pad, truncate
 from tfmlm.tokenizer_graph.post_processors.template import probe_templates
 from tfmlm.tokenizer_graph.registry import BuildContext
 from tfmlm.tokenizer_graph.spec import TokenizerSpec
-from tfmlm.tokenizer_graph.text import Tokens
 
 
 class Encoded(NamedTuple):

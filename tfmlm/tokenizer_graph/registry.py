@@ -38,7 +38,7 @@ all (`n == 0`, `word_splits == [0]`).
 **Decoder**: see `decoders/__init__.py`.
 
 Rules for all: tables are NumPy arrays turned into eager constants when the component is built
-(`tables.py`), never inside a call, so that several signatures share them; calls use ops of
+(`ops/tables.py`), never inside a call, so that several signatures share them; calls use ops of
 TensorFlow 2.12's core only, keep no Python state, and never assert on content.
 """
 
@@ -67,7 +67,7 @@ class BuildContext:
     Attributes:
         spec: the whole tokenizer.
         tokenizer: the Rust tokenizer built from the same JSON, to probe.
-        marks: strings, not UTF-8, by which BPE and Unigram are given ids (`plain_words.py`).
+        marks: strings, not UTF-8, by which BPE and Unigram are given ids (`paths/strings.py`).
     """
 
     spec: specs.TokenizerSpec

@@ -5,8 +5,8 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfmlm.tokenizer_graph.decoders.strings import replace_invalid
-from tfmlm.tokenizer_graph.shift import column, lower_bound, places_of, previous
-from tfmlm.tokenizer_graph.tables import constant
+from tfmlm.tokenizer_graph.ops.shift import column, lower_bound, places_of, previous
+from tfmlm.tokenizer_graph.ops.tables import constant
 
 
 class ByteRuns(tf.Module):

@@ -12,7 +12,6 @@ import tensorflow as tf
 
 from tfmlm.tokenizer_graph import probe
 from tfmlm.tokenizer_graph import spec as specs
-from tfmlm.tokenizer_graph.byte_alphabet import byte_characters
 from tfmlm.tokenizer_graph.decoders.byte_fallback import ByteRuns
 from tfmlm.tokenizer_graph.decoders.pieces import PieceTable, place_strings
 from tfmlm.tokenizer_graph.decoders.strings import (
@@ -23,9 +22,10 @@ from tfmlm.tokenizer_graph.decoders.strings import (
     replace_all,
     replace_invalid,
 )
+from tfmlm.tokenizer_graph.ops.byte_alphabet import byte_characters
+from tfmlm.tokenizer_graph.ops.shift import lower_bound, places_of
+from tfmlm.tokenizer_graph.ops.tables import constant
 from tfmlm.tokenizer_graph.registry import BuildContext
-from tfmlm.tokenizer_graph.shift import lower_bound, places_of
-from tfmlm.tokenizer_graph.tables import constant
 
 JOINING = (specs.ByteLevelDecoder, specs.ByteFallback, specs.Fuse)
 

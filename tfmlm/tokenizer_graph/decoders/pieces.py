@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from tfmlm.tokenizer_graph.shift import places_of
-from tfmlm.tokenizer_graph.tables import constant
+from tfmlm.tokenizer_graph.ops.shift import places_of
+from tfmlm.tokenizer_graph.ops.tables import constant
 
 MIDDLE, FIRST, LAST, ONLY = range(4)
 # A token that no decoder changes but by its place, for company.

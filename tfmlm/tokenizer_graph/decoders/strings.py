@@ -6,7 +6,7 @@ import re
 
 import tensorflow as tf
 
-from tfmlm.tokenizer_graph.shift import upper_bound
+from tfmlm.tokenizer_graph.ops.shift import upper_bound
 
 # The replacements of transformers' `clean_up_tokenization`, in its order:
 # https://github.com/huggingface/transformers/blob/v4.57.6/src/transformers/tokenization_utils_base.py

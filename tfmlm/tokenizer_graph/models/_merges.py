@@ -21,7 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlm.errors import UnsupportedTokenizerError
-from tfmlm.tokenizer_graph.models._lookup import IntegerTable
+from tfmlm.tokenizer_graph.ops.lookup import IntegerTable
 
 # An entry is rank << 41 | limit << 21 | product << 1 | unclean, with three fields of 20 bits.
 FIELD_BITS = 20

@@ -15,9 +15,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlm.errors import UnsupportedTokenizerError
-from tfmlm.tokenizer_graph.models._lookup import IntegerTable
+from tfmlm.tokenizer_graph.ops.lookup import IntegerTable
+from tfmlm.tokenizer_graph.ops.tables import constant
 from tfmlm.tokenizer_graph.registry import GAP
-from tfmlm.tokenizer_graph.tables import constant
 
 STRIDE = 3
 # A gram's key is its code points + 1, in 21 bits each. Its entry is gram << 40 | node << 20 |

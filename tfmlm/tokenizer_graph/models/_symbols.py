@@ -8,10 +8,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlm.errors import UnsupportedTokenizerError
-from tfmlm.tokenizer_graph.models._lookup import IntegerTable
+from tfmlm.tokenizer_graph.ops.lookup import IntegerTable
+from tfmlm.tokenizer_graph.ops.tables import constant
+from tfmlm.tokenizer_graph.ops.text import encode_words
 from tfmlm.tokenizer_graph.registry import GAP
-from tfmlm.tokenizer_graph.tables import constant
-from tfmlm.tokenizer_graph.text import encode_words
 
 UNKNOWN = -1
 # Bytes that occur in valid UTF-8.

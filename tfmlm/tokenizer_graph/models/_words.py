@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-from tfmlm.tokenizer_graph.byte_alphabet import byte_characters
-from tfmlm.tokenizer_graph.models._lookup import WordTable
+from tfmlm.tokenizer_graph.ops.byte_alphabet import byte_characters
+from tfmlm.tokenizer_graph.ops.lookup import WordTable
+from tfmlm.tokenizer_graph.ops.tables import constant
+from tfmlm.tokenizer_graph.ops.text import encode_words
 from tfmlm.tokenizer_graph.registry import GAP
-from tfmlm.tokenizer_graph.tables import constant
-from tfmlm.tokenizer_graph.text import encode_words
 
 TokenizeWord = Callable[[str], Sequence]
 # In the table: a word that is not there, and one that has no tokens.

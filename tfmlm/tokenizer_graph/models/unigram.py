@@ -12,10 +12,10 @@ from tfmlm.tokenizer_graph.models._pieces import MASK, PieceFinder
 from tfmlm.tokenizer_graph.models._symbols import byte_tokens
 from tfmlm.tokenizer_graph.models._viterbi import best_path
 from tfmlm.tokenizer_graph.models._words import SubwordModel, TokenizeWord
+from tfmlm.tokenizer_graph.ops.tables import constant
+from tfmlm.tokenizer_graph.ops.text import encode_words
 from tfmlm.tokenizer_graph.registry import GAP, BuildContext
 from tfmlm.tokenizer_graph.spec import Unigram
-from tfmlm.tokenizer_graph.tables import constant
-from tfmlm.tokenizer_graph.text import encode_words
 
 # https://github.com/huggingface/tokenizers, models/unigram/model.rs, K_UNK_PENALTY
 UNKNOWN_PENALTY = 10.0

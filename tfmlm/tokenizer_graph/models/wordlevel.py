@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfmlm.tokenizer_graph.ops.text import encode_words
 from tfmlm.tokenizer_graph.registry import BuildContext
 from tfmlm.tokenizer_graph.spec import WordLevel
-from tfmlm.tokenizer_graph.text import encode_words
 
 
 class WordLevelModel(tf.Module):

@@ -13,11 +13,11 @@ from tensorflow_text.core.pybinds import pywrap_fast_wordpiece_tokenizer_model_b
 from tensorflow_text.python.ops.fast_wordpiece_tokenizer import gen_fast_wordpiece_tokenizer
 
 from tfmlm.errors import UnsupportedTokenizerError
-from tfmlm.tokenizer_graph.control import branch
+from tfmlm.tokenizer_graph.ops.branches import branch
+from tfmlm.tokenizer_graph.ops.tables import ValueTable, constant
+from tfmlm.tokenizer_graph.ops.text import encode_words
 from tfmlm.tokenizer_graph.registry import BuildContext
 from tfmlm.tokenizer_graph.spec import WordPiece
-from tfmlm.tokenizer_graph.tables import ValueTable, constant
-from tfmlm.tokenizer_graph.text import encode_words
 
 UNKNOWN_CHARACTER = 0x01
 # Characters for which the op's own strings have a meaning are re-spelled from here on

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfmlm.tokenizer_graph.byte_alphabet import ByteAlphabet
+from tfmlm.tokenizer_graph.ops.byte_alphabet import ByteAlphabet
 from tfmlm.tokenizer_graph.registry import BuildContext
 from tfmlm.tokenizer_graph.spec import ByteLevelNormalizer
 

@@ -15,10 +15,10 @@ import tensorflow as tf
 
 from tfmlm.tokenizer_graph import probe
 from tfmlm.tokenizer_graph import spec as specs
-from tfmlm.tokenizer_graph.control import branch
 from tfmlm.tokenizer_graph.normalizers.unicode_data import decomposition, unicode_data
 from tfmlm.tokenizer_graph.normalizers.unicode_forms import Reorder
-from tfmlm.tokenizer_graph.tables import FlagTable, MapTable
+from tfmlm.tokenizer_graph.ops.branches import branch
+from tfmlm.tokenizer_graph.ops.tables import FlagTable, MapTable
 
 CONTEXT_FREE = (specs.Nmt, specs.Lowercase, specs.StripAccents)
 

@@ -15,11 +15,11 @@ import tensorflow as tf
 
 from tfmlm.errors import UnsupportedTokenizerError
 from tfmlm.tokenizer_graph import probe
-from tfmlm.tokenizer_graph.models._lookup import IntegerTable
 from tfmlm.tokenizer_graph.normalizers import _charsmap, _graphemes
+from tfmlm.tokenizer_graph.ops.lookup import IntegerTable
+from tfmlm.tokenizer_graph.ops.tables import LIMIT, MapTable, ValueTable
 from tfmlm.tokenizer_graph.registry import GAP, BuildContext
 from tfmlm.tokenizer_graph.spec import Precompiled
-from tfmlm.tokenizer_graph.tables import LIMIT, MapTable, ValueTable
 
 _IS_KEY = _graphemes.FIRST_FREE_BIT
 _CODEPOINT_BITS = 21

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfmlm.tokenizer_graph.edit import splice
+from tfmlm.tokenizer_graph.ops.edit import splice
+from tfmlm.tokenizer_graph.ops.shift import places_of, previous
+from tfmlm.tokenizer_graph.ops.tables import constant
 from tfmlm.tokenizer_graph.registry import GAP, ROW, BuildContext
-from tfmlm.tokenizer_graph.shift import places_of, previous
 from tfmlm.tokenizer_graph.spec import Prepend
-from tfmlm.tokenizer_graph.tables import constant
 
 
 class PrependText(tf.Module):

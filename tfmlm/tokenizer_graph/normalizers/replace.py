@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfmlm.tokenizer_graph import patterns
-from tfmlm.tokenizer_graph.control import branch
-from tfmlm.tokenizer_graph.edit import splice
-from tfmlm.tokenizer_graph.matching import LiteralMatcher
 from tfmlm.tokenizer_graph.normalizers.context_free import ContextFree, is_context_free
-from tfmlm.tokenizer_graph.regex import RegexMatcher
+from tfmlm.tokenizer_graph.ops.branches import branch
+from tfmlm.tokenizer_graph.ops.edit import splice
+from tfmlm.tokenizer_graph.ops.matching import LiteralMatcher
+from tfmlm.tokenizer_graph.ops.regex import RegexMatcher
+from tfmlm.tokenizer_graph.ops.tables import constant
 from tfmlm.tokenizer_graph.registry import BuildContext
-from tfmlm.tokenizer_graph.spec import ReplaceNormalizer
-from tfmlm.tokenizer_graph.tables import constant
+from tfmlm.tokenizer_graph.spec import ReplaceNormalizer, patterns
 
 
 class Replace(tf.Module):

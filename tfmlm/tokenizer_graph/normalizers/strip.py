@@ -5,10 +5,10 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfmlm.tokenizer_graph import probe
-from tfmlm.tokenizer_graph.control import branch
+from tfmlm.tokenizer_graph.ops.branches import branch
+from tfmlm.tokenizer_graph.ops.tables import FlagTable
 from tfmlm.tokenizer_graph.registry import GAP, ROW, BuildContext
 from tfmlm.tokenizer_graph.spec import StripNormalizer
-from tfmlm.tokenizer_graph.tables import FlagTable
 
 
 class Strip(tf.Module):

@@ -10,11 +10,11 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlm.tokenizer_graph import probe
-from tfmlm.tokenizer_graph.control import branch
 from tfmlm.tokenizer_graph.normalizers.unicode_data import decomposition, unicode_data
-from tfmlm.tokenizer_graph.regex import following_true
-from tfmlm.tokenizer_graph.shift import column, following, lower_bound, places_of, previous
-from tfmlm.tokenizer_graph.tables import FlagTable, MapTable, ValueTable, constant
+from tfmlm.tokenizer_graph.ops.branches import branch
+from tfmlm.tokenizer_graph.ops.regex import following_true
+from tfmlm.tokenizer_graph.ops.shift import column, following, lower_bound, places_of, previous
+from tfmlm.tokenizer_graph.ops.tables import FlagTable, MapTable, ValueTable, constant
 
 RANK_BITS = 8
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from tfmlm.tokenizer_graph.ops.tables import constant
+from tfmlm.tokenizer_graph.ops.text import Tokens
 from tfmlm.tokenizer_graph.post_processors.template import Template
-from tfmlm.tokenizer_graph.tables import constant
-from tfmlm.tokenizer_graph.text import Tokens
 
 
 class Assembler(tf.Module):

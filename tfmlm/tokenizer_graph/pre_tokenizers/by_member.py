@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from tfmlm.tokenizer_graph.ops.tables import FlagTable
 from tfmlm.tokenizer_graph.pre_tokenizers.split_at import flags_of_single, split_at
-from tfmlm.tokenizer_graph.tables import FlagTable
 
 
 class SplitAtMembers(tf.Module):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfmlm.tokenizer_graph.byte_alphabet import ByteAlphabet
+from tfmlm.tokenizer_graph.ops.byte_alphabet import ByteAlphabet
+from tfmlm.tokenizer_graph.ops.regex import boundaries
 from tfmlm.tokenizer_graph.pre_tokenizers.gpt2_split import Gpt2Split
 from tfmlm.tokenizer_graph.pre_tokenizers.prefix import put_before
-from tfmlm.tokenizer_graph.regex import boundaries
 from tfmlm.tokenizer_graph.registry import GAP, BuildContext
 from tfmlm.tokenizer_graph.spec import ByteLevelPreTokenizer, atoms
 

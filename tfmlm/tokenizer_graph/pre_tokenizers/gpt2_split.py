@@ -11,10 +11,10 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from tfmlm.tokenizer_graph.control import branch
-from tfmlm.tokenizer_graph.regex import boundaries, rust_class
-from tfmlm.tokenizer_graph.shift import column, following, places_of, previous
-from tfmlm.tokenizer_graph.tables import ValueTable
+from tfmlm.tokenizer_graph.ops.branches import branch
+from tfmlm.tokenizer_graph.ops.regex import boundaries, rust_class
+from tfmlm.tokenizer_graph.ops.shift import column, following, places_of, previous
+from tfmlm.tokenizer_graph.ops.tables import ValueTable
 
 GPT2_PATTERN = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 BARRIER, OTHER, LETTER, NUMBER, WHITESPACE, SPACE = range(6)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfmlm.tokenizer_graph.ops.regex import boundaries
+from tfmlm.tokenizer_graph.ops.shift import previous
 from tfmlm.tokenizer_graph.pre_tokenizers.prefix import put_before
 from tfmlm.tokenizer_graph.pre_tokenizers.split_at import flags_of_single, split_at
-from tfmlm.tokenizer_graph.regex import boundaries
 from tfmlm.tokenizer_graph.registry import GAP, ROW, BuildContext
-from tfmlm.tokenizer_graph.shift import previous
 from tfmlm.tokenizer_graph.spec import MetaspacePreTokenizer
 
 SPACE = 0x20

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfmlm.tokenizer_graph.edit import splice
-from tfmlm.tokenizer_graph.shift import places_of
+from tfmlm.tokenizer_graph.ops.edit import splice
+from tfmlm.tokenizer_graph.ops.shift import places_of
 
 
 def put_before(

@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from tfmlm.tokenizer_graph import patterns
-from tfmlm.tokenizer_graph.matching import LiteralMatcher
+from tfmlm.tokenizer_graph.ops.matching import LiteralMatcher
+from tfmlm.tokenizer_graph.ops.regex import RegexMatcher, boundaries, rust_class
 from tfmlm.tokenizer_graph.pre_tokenizers.by_member import SplitAtMembers
 from tfmlm.tokenizer_graph.pre_tokenizers.gpt2_split import GPT2_PATTERN, Gpt2Split
 from tfmlm.tokenizer_graph.pre_tokenizers.split_at import flags_of_spans, split_at
-from tfmlm.tokenizer_graph.regex import RegexMatcher, boundaries, rust_class
 from tfmlm.tokenizer_graph.registry import BuildContext
-from tfmlm.tokenizer_graph.spec import Split
+from tfmlm.tokenizer_graph.spec import Split, patterns
 
 
 class SplitAtMatches(tf.Module):

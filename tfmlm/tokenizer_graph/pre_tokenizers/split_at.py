@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfmlm.tokenizer_graph.ops.shift import column, previous
 from tfmlm.tokenizer_graph.registry import GAP
-from tfmlm.tokenizer_graph.shift import column, previous
 
 
 def split_at(

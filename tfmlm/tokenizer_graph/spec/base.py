@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from tfmlm.errors import UnsupportedTokenizerError
-from tfmlm.tokenizer_graph import patterns
+from tfmlm.tokenizer_graph.spec import patterns
 
 STAGES = ("normalizer", "pre_tokenizer", "model", "post_processor", "decoder")
 SPECS: dict[str, dict[str, type]] = {stage: {} for stage in STAGES}

@@ -8,24 +8,26 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfmlm.tokenizer_graph import fused, plain_words, probe, registry
+from tfmlm.tokenizer_graph import probe, registry
 from tfmlm.tokenizer_graph.added_tokens import build_passes
-from tfmlm.tokenizer_graph.control import branch
-from tfmlm.tokenizer_graph.edit import splice
-from tfmlm.tokenizer_graph.matching import LiteralMatcher
-from tfmlm.tokenizer_graph.plain_words import PlainWords, interleave
-from tfmlm.tokenizer_graph.post_processors.assemble import Assembler
-from tfmlm.tokenizer_graph.registry import ADDED, GAP, ROW, BuildContext
-from tfmlm.tokenizer_graph.shift import column, lower_bound, places_of, previous, upper_bound
-from tfmlm.tokenizer_graph.spec import prepends_first
-from tfmlm.tokenizer_graph.tables import FlagTable, constant
-from tfmlm.tokenizer_graph.text import (
+from tfmlm.tokenizer_graph.ops.branches import branch
+from tfmlm.tokenizer_graph.ops.edit import splice
+from tfmlm.tokenizer_graph.ops.matching import LiteralMatcher
+from tfmlm.tokenizer_graph.ops.shift import column, lower_bound, places_of, previous, upper_bound
+from tfmlm.tokenizer_graph.ops.tables import FlagTable, constant
+from tfmlm.tokenizer_graph.ops.text import (
     Tokens,
     cut_words,
     decode_rows,
     decode_rows_with_offsets,
     place_barriers,
 )
+from tfmlm.tokenizer_graph.paths import strings as plain_words
+from tfmlm.tokenizer_graph.paths import wordpiece as fused
+from tfmlm.tokenizer_graph.paths.strings import PlainWords, interleave
+from tfmlm.tokenizer_graph.post_processors.assemble import Assembler
+from tfmlm.tokenizer_graph.registry import ADDED, GAP, ROW, BuildContext
+from tfmlm.tokenizer_graph.spec import prepends_first
 
 
 class Spans(NamedTuple):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfmlm.tokenizer_graph.control import branch
+from tfmlm.tokenizer_graph.ops.branches import branch
 from tfmlm.tokenizer_graph.registry import ADDED, GAP
 
 PAGE_BITS = 8

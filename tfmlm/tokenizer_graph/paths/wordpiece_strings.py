@@ -1,6 +1,6 @@
 """Rows whose characters need no table: spelled by a few string ops, without code points.
 
-English text is mostly such. A character is plain if the op of `models/wordpiece_rows.py` takes it
+English text is mostly such. A character is plain if the op of `wordpiece_rows.py` takes it
 as it is written (after ASCII lower-casing, where the tokenizer does that) for what the table would
 have spelled. A row is plain if one regular expression over these characters matches all of it.
 """
@@ -13,14 +13,14 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlm.tokenizer_graph.added_tokens import AddedTokenPass
-from tfmlm.tokenizer_graph.models.wordpiece_rows import (
+from tfmlm.tokenizer_graph.ops.re2 import character_class, literal
+from tfmlm.tokenizer_graph.paths.wordpiece_rows import (
     BREAK,
     DROPPED,
     KEPT_PUNCTUATION,
     SLOW,
     SPACE,
 )
-from tfmlm.tokenizer_graph.re2 import character_class, literal
 
 # RE2 repeats at most so often.
 MAX_REPEAT = 1000

@@ -3,7 +3,7 @@
 The supported grammar is what tokenizers use: alternation, groups, classes of single characters,
 greedy and possessive repetition of a single character, look-ahead for one character, and case
 insensitive groups. What a class *means* is never decided here: its text is handed to the Rust
-library, which is asked about every code point (`regex.py`).
+library, which is asked about every code point (`ops/regex.py`).
 """
 
 from __future__ import annotations

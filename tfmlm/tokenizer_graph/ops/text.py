@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from tfmlm.tokenizer_graph.ops.shift import column, lower_bound, places_of, previous, upper_bound
 from tfmlm.tokenizer_graph.registry import GAP, ROW
-from tfmlm.tokenizer_graph.shift import column, lower_bound, places_of, previous, upper_bound
 
 
 def decode_rows(texts: tf.Tensor) -> tf.Tensor:

@@ -11,10 +11,15 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfmlm.tokenizer_graph import plain_rows
 from tfmlm.tokenizer_graph.added_tokens import AddedTokenPass
-from tfmlm.tokenizer_graph.control import branch
-from tfmlm.tokenizer_graph.models.wordpiece_rows import (
+from tfmlm.tokenizer_graph.normalizers.context_free import ContextFree
+from tfmlm.tokenizer_graph.normalizers.sequence import Chain
+from tfmlm.tokenizer_graph.ops.branches import branch
+from tfmlm.tokenizer_graph.ops.shift import lower_bound, places_of, upper_bound
+from tfmlm.tokenizer_graph.ops.tables import ValueTable
+from tfmlm.tokenizer_graph.ops.text import Tokens, mark_rows
+from tfmlm.tokenizer_graph.paths import wordpiece_strings as plain_rows
+from tfmlm.tokenizer_graph.paths.wordpiece_rows import (
     BREAK,
     SLOW,
     SPACE,
@@ -22,14 +27,9 @@ from tfmlm.tokenizer_graph.models.wordpiece_rows import (
     WordPieceRows,
     fused_entries,
 )
-from tfmlm.tokenizer_graph.normalizers.context_free import ContextFree
-from tfmlm.tokenizer_graph.normalizers.sequence import Chain
 from tfmlm.tokenizer_graph.pre_tokenizers.by_class import IsolateOrRemove
 from tfmlm.tokenizer_graph.registry import ADDED, ROW, BuildContext
-from tfmlm.tokenizer_graph.shift import lower_bound, places_of, upper_bound
 from tfmlm.tokenizer_graph.spec import WordPiece
-from tfmlm.tokenizer_graph.tables import ValueTable
-from tfmlm.tokenizer_graph.text import Tokens, mark_rows
 
 
 class RowPipeline(tf.Module):

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfmlm.tokenizer_graph.shift import column, lower_bound, places_of
-from tfmlm.tokenizer_graph.tables import FlagTable, constant
+from tfmlm.tokenizer_graph.ops.shift import column, lower_bound, places_of
+from tfmlm.tokenizer_graph.ops.tables import FlagTable, constant
 
 # From this many cells on, comparing every candidate with every literal costs more than a trie.
 MATRIX_CELLS = 1024

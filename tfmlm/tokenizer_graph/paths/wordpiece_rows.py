@@ -18,12 +18,12 @@ from tensorflow_text.core.pybinds import pywrap_fast_wordpiece_tokenizer_model_b
 from tensorflow_text.python.ops.fast_wordpiece_tokenizer import gen_fast_wordpiece_tokenizer
 
 from tfmlm.errors import UnsupportedTokenizerError
-from tfmlm.tokenizer_graph.control import branch
+from tfmlm.tokenizer_graph.ops.branches import branch
+from tfmlm.tokenizer_graph.ops.shift import column, places_of
+from tfmlm.tokenizer_graph.ops.tables import LIMIT, constant
 from tfmlm.tokenizer_graph.pre_tokenizers.by_class import ISOLATED, REMOVED
 from tfmlm.tokenizer_graph.registry import ADDED, GAP, ROW
-from tfmlm.tokenizer_graph.shift import column, places_of
 from tfmlm.tokenizer_graph.spec import AddedToken, WordPiece
-from tfmlm.tokenizer_graph.tables import LIMIT, constant
 
 SPACE = 0x20
 DROPPED = 0x1FFFFF  # no code point: the encoder leaves it out

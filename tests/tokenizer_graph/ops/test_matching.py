@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfmlm.tokenizer_graph import matching
+from tfmlm.tokenizer_graph.ops import matching
 from tfmlm.tokenizer_graph.registry import ROW
 
 

@@ -19,12 +19,12 @@ import tensorflow as tf
 
 from tfmlm.tokenizer_graph import spec as specs
 from tfmlm.tokenizer_graph.models._words import NOTHING
+from tfmlm.tokenizer_graph.ops.re2 import character_class, literal
+from tfmlm.tokenizer_graph.ops.regex import rust_class
+from tfmlm.tokenizer_graph.ops.shift import lower_bound
+from tfmlm.tokenizer_graph.ops.text import Tokens
 from tfmlm.tokenizer_graph.pre_tokenizers.gpt2_split import CONTRACTIONS
-from tfmlm.tokenizer_graph.re2 import character_class, literal
-from tfmlm.tokenizer_graph.regex import rust_class
 from tfmlm.tokenizer_graph.registry import BuildContext
-from tfmlm.tokenizer_graph.shift import lower_bound
-from tfmlm.tokenizer_graph.text import Tokens
 
 # ASCII, Latin, Greek, Cyrillic, and punctuation of typeset text. None of the categories below
 # joins a grapheme cluster there, composes with what precedes it, or changed since Unicode 5.

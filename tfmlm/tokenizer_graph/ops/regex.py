@@ -16,11 +16,18 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlm.tokenizer_graph import probe
-from tfmlm.tokenizer_graph.matching import first_come
-from tfmlm.tokenizer_graph.patterns import UNBOUNDED, Characters, Expression, Group, LookAhead, Node
+from tfmlm.tokenizer_graph.ops.matching import first_come
+from tfmlm.tokenizer_graph.ops.shift import places_of, previous
+from tfmlm.tokenizer_graph.ops.tables import FlagTable
 from tfmlm.tokenizer_graph.registry import GAP, ROW
-from tfmlm.tokenizer_graph.shift import places_of, previous
-from tfmlm.tokenizer_graph.tables import FlagTable
+from tfmlm.tokenizer_graph.spec.patterns import (
+    UNBOUNDED,
+    Characters,
+    Expression,
+    Group,
+    LookAhead,
+    Node,
+)
 
 NO = np.int64(-1)
 

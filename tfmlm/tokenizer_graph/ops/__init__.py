@@ -1,0 +1,1 @@
+"""Tensor helpers that all components share: tables, look-ups, shifts, edits, expressions."""
