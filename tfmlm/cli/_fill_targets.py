@@ -64,7 +64,7 @@ class CheckpointTarget:
 
     def __init__(self, source: str, revision: str | None = None) -> None:
         from tfmlm.checkpoint.load import load_model, load_tokenizer
-        from tfmlm.export.checking.reference import CheckpointFiller, special_tokens
+        from tfmlm.export.checking.filler import CheckpointFiller, special_tokens
         from tfmlm.export.lengths import choose_max_length
 
         model, tokenizer = load_model(source, revision), load_tokenizer(source, revision)

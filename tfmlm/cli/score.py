@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tfmlm.errors import UserError
 
 if TYPE_CHECKING:
-    from tfmlm.export.checking.score_reference import ScoredText
+    from tfmlm.export.checking.scorer import ScoredText
 
 HELP = "score texts: pseudo-log-likelihood and pseudo-perplexity, each token masked in turn"
 EXAMPLE = """tfmlm score my_export "The cat sat on the mat." "The mat sat on the cat."

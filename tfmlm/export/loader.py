@@ -14,7 +14,7 @@ import numpy as np
 
 from tfmlm.errors import UserError
 from tfmlm.export.answers import pipeline_items, require_masks
-from tfmlm.export.writing.versions import RECORD, latest_version
+from tfmlm.export.versions import RECORD, latest_version
 
 
 def load(path: str | os.PathLike[str]) -> LoadedFillMask:

@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 _LAZY = {
-    "ScoredText": "tfmlm.export.checking.score_reference",
+    "ScoredText": "tfmlm.export.checking.scorer",
     "corpus_pseudo_perplexity": "tfmlm.score.scorers",
     "open_scorer": "tfmlm.score.scorers",
     "plot_comparison": "tfmlm.score.comparison",
@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from tfmlm.export.checking.score_reference import ScoredText
+    from tfmlm.export.checking.scorer import ScoredText
     from tfmlm.score.comparison import plot_comparison
     from tfmlm.score.heat_map import plot_heat_map
     from tfmlm.score.scorers import corpus_pseudo_perplexity, open_scorer

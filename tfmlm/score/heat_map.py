@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tfmlm.score.figures import new_figure, plain, save
 
 if TYPE_CHECKING:
-    from tfmlm.export.checking.score_reference import ScoredText
+    from tfmlm.export.checking.scorer import ScoredText
 
 #: Surprise from which on a cell is as dark as it gets: a probability of 1 in 22,000.
 DARKEST = 10.0

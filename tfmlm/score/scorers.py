@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tfmlm.errors import UserError
 
 if TYPE_CHECKING:
-    from tfmlm.export.checking.score_reference import ScoredText
+    from tfmlm.export.checking.scorer import ScoredText
 
 #: Texts of one call of an export; its graph runs their rows in chunks of its own.
 _BATCH = 16
@@ -85,8 +85,8 @@ class CheckpointTarget:
 
     def __init__(self, folder: Path) -> None:
         from tfmlm.checkpoint.load import load_model, load_tokenizer
-        from tfmlm.export.checking.reference import special_tokens
-        from tfmlm.export.checking.score_reference import CheckpointScorer
+        from tfmlm.export.checking.filler import special_tokens
+        from tfmlm.export.checking.scorer import CheckpointScorer
         from tfmlm.export.lengths import choose_max_length
 
         model, tokenizer = load_model(folder), load_tokenizer(folder)
@@ -100,7 +100,7 @@ class CheckpointTarget:
 
 
 def _scored(outputs: dict[str, Any], row: int, text: str) -> ScoredText:
-    from tfmlm.export.checking.score_reference import ScoredText
+    from tfmlm.export.checking.scorer import ScoredText
 
     token = outputs["token"][row]
     token = token[token >= 0]

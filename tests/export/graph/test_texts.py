@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tests.real_data import multilingual_texts
-from tfmlm.export.checking.reference import _ends_in_a_word
+from tfmlm.export.checking.filler import _ends_in_a_word
 from tfmlm.export.graph.texts import fill_in, glued_to_a_word
 
 

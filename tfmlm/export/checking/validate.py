@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from tfmlm.errors import RunFailedError
-from tfmlm.export.checking.reference import CheckpointFiller, Filled
-from tfmlm.export.checking.score_reference import CheckpointScorer
+from tfmlm.export.checking.filler import CheckpointFiller, Filled
+from tfmlm.export.checking.scorer import CheckpointScorer
 from tfmlm.export.graph.signatures import SIGNATURES
 from tfmlm.export.loader import LoadedFillMask, find_version
-from tfmlm.export.writing.samples import sample_texts
+from tfmlm.export.samples import sample_texts
 
 #: Largest difference of a probability in float32.
 SCORE_TOLERANCE = 1e-5

@@ -12,7 +12,7 @@ from typing import Any
 
 from tfmlm._version import __version__
 from tfmlm.errors import UnsupportedTokenizerError, UserError
-from tfmlm.export.checking.reference import special_tokens
+from tfmlm.export.checking.filler import special_tokens
 from tfmlm.export.checking.validate import validate_export
 from tfmlm.export.encoder.bfloat16 import bfloat16_copy
 from tfmlm.export.encoder.packed import PackedPredictor
@@ -24,10 +24,10 @@ from tfmlm.export.graph.settings import DEFAULT_MAX_TEXT_BYTES, DEFAULT_TOP_K, E
 from tfmlm.export.graph.signatures import build_signatures
 from tfmlm.export.graph.vocabulary import Vocabulary
 from tfmlm.export.lengths import choose_max_length
+from tfmlm.export.samples import sample_texts
+from tfmlm.export.versions import RECORD, new_version
 from tfmlm.export.writing.inline import rewrite_saved_model
-from tfmlm.export.writing.samples import sample_texts
 from tfmlm.export.writing.servable_ops import oldest_release, operations
-from tfmlm.export.writing.versions import RECORD, new_version
 from tfmlm.export.writing.warmup import FILE as WARMUP_FILE
 from tfmlm.export.writing.warmup import write_warmup
 from tfmlm.files import write_json

@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from tfmlm.errors import RunFailedError, UserError
-from tfmlm.export.writing.versions import latest_version, new_version, versions
+from tfmlm.export.versions import latest_version, new_version, versions
 
 
 def make(export_dir, wanted=None, content="x"):
@@ -92,7 +92,7 @@ def test_failure_leaves_nothing(tmp_path):
 
 def test_killed_leaves_no_version(tmp_path):
     script = (
-        "import sys, time; from tfmlm.export.writing.versions import new_version\n"
+        "import sys, time; from tfmlm.export.versions import new_version\n"
         "with new_version(sys.argv[1], None) as target:\n"
         "    (target.folder / 'saved_model.pb').touch(); print('ready', flush=True)\n"
         "    time.sleep(60)\n"
@@ -125,7 +125,7 @@ def test_the_system_refuses_to_write_on(tmp_path):
     """A limit on file sizes stands for a full disk: it needs no rights and no disk of its own."""
     script = (
         "import resource, sys; from tfmlm.errors import RunFailedError\n"
-        "from tfmlm.export.writing.versions import new_version\n"
+        "from tfmlm.export.versions import new_version\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
         "try:\n"
         "    with new_version(sys.argv[1], None) as target:\n"

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tfmlm.export.checking.reference import special_tokens
+from tfmlm.export.checking.filler import special_tokens
 from tfmlm.export.encoder.predictor import ModelPredictor, TokenTypes
 from tfmlm.export.graph.settings import DEFAULT_MAX_TEXT_BYTES
 
