@@ -1,7 +1,7 @@
-"""A Hub on loopback: the HTTP API, git over smart HTTP and LFS, with faults on demand.
+"""A Hub on loopback: the HTTP API and LFS, with faults on demand.
 
-Behind it are real git repositories and real LFS objects; git, git-lfs, huggingface_hub and
-transformers talk to it as they talk to huggingface.co. Every request belongs to a step (`STEPS`),
+Behind it are real git repositories and real LFS objects; huggingface_hub and transformers talk to
+it as they talk to huggingface.co. Every request belongs to a step (`STEPS`),
 and a `Fault` at a step delays it, freezes it, answers it with an error, cuts the connection before
 or after the work is done, or kills the server.
 
@@ -40,13 +40,21 @@ STEPS = {
     "lfs_verify": ("POST", r"/lfs/verify"),
     "lfs_put": ("PUT", r"/lfs/objects/(?P<oid>[0-9a-f]{64})"),
     "lfs_get": ("GET", r"/lfs/objects/(?P<oid>[0-9a-f]{64})"),
-    "git_refs": ("GET", rf"/{ID}(\.git)?(?P<git>/info/refs)"),
-    "git_fetch": ("POST", rf"/{ID}(\.git)?(?P<git>/git-upload-pack)"),
-    "git_push": ("POST", rf"/{ID}(\.git)?(?P<git>/git-receive-pack)"),
+    "git_refs": ("GET", rf"/{ID}(\.git)?/info/refs"),
     "resolve": ("HEAD|GET", rf"/{ID}/resolve/(?P<revision>[^/]+)/(?P<path>.+)"),
 }
 PUSH_STEPS = ("tree", "preupload", "lfs_batch", "lfs_put", "lfs_verify", "commit")
-FAULTS = ("delay", "freeze", "status", "drop", "half_body", "lose_answer", "kill")
+FAULTS = (
+    "delay",
+    "freeze",
+    "status",
+    "redirect",
+    "answer",
+    "drop",
+    "half_body",
+    "lose_answer",
+    "kill",
+)
 
 
 @dataclass
@@ -68,19 +76,24 @@ class Fault:
 
     Attributes:
         kind: `delay` (work after `seconds`, or once `until` is set), `freeze` (no answer until
-            `thaw`), `status` (answer `status`), `drop` (cut the connection, nothing done),
+            `thaw`), `status` (answer `status`), `redirect` (to the address `to`), `answer` (200 and
+            `body`), `drop` (cut the connection, nothing done),
             `half_body` (read half of the body, then cut), `lose_answer` (do the work, then cut),
             `kill` (after `seconds` the server is gone).
         times: how many requests it hits.
+        after: how many requests go well before.
     """
 
     step: str
     kind: str
     times: float = 1
+    after: int = 0
     seconds: float = 0.0
     until: threading.Event | None = None
     status: int = 500
     message: str = "broken on purpose"
+    to: str = ""
+    body: str = ""
     hits: int = 0
 
 
@@ -160,7 +173,11 @@ class LoopbackHub:
         with self._lock:
             self.requests.append(step)
             for fault in self.faults:
-                if fault.step == step and fault.hits < fault.times:
+                if fault.step != step:
+                    continue
+                if fault.after:
+                    fault.after -= 1
+                elif fault.hits < fault.times:
                     fault.hits += 1
                     return fault
         return None

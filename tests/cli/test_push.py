@@ -39,7 +39,6 @@ def test_json(hub, folder):  # noqa: F811
         ([], "the following arguments are required: folder"),
         (["FOLDER", "--hub_timeout", "0"], "above 0"),
         (["FOLDER", "--hub_timeout", "soon"], "no number of seconds"),
-        (["FOLDER", "--hub_transport", "ftp"], "invalid choice"),
         (["nowhere"], "no folder nowhere"),
         (["FOLDER", "--hub_model_id", "bob/model"], "ada may not create bob/model"),
         (["FOLDER", "--hub_token", "hf_nobodysToken0123"], "refuses the token (401)"),

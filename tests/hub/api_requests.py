@@ -65,6 +65,11 @@ class ApiRequests(Connection):
         about = {"id": repo_id, "modelId": repo_id, "sha": head, "private": repository.private}
         raise Answer(200, {**about, "siblings": siblings, "tags": [], "disabled": False})
 
+    def step_git_refs(self) -> None:
+        """What a `git push` asks first: here only whether it would be allowed."""
+        self._repository(write=True)
+        raise Answer(200, b"", Content_Type="application/x-git-receive-pack-advertisement")
+
     def step_refs(self) -> None:
         names = self._repository().git("for-each-ref", "--format=%(refname) %(objectname)")
         branches = [

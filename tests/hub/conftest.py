@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.hub.small import TOKEN, make_folder, make_tokenizer, require_git_lfs
+from tests.hub.small import TOKEN, make_folder, make_tokenizer
 from tests.hub_server import LoopbackHub
 
 
@@ -47,17 +47,3 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tokenizer() -> Any:
     return make_tokenizer()
-
-
-@pytest.fixture
-def git_lfs() -> None:
-    """For tests that run git-lfs."""
-    require_git_lfs()
-
-
-@pytest.fixture(params=["http", "git"])
-def transport(request: pytest.FixtureRequest) -> str:
-    """Both ways of pushing."""
-    if request.param == "git":
-        require_git_lfs()
-    return request.param

@@ -98,6 +98,12 @@ class Connection(BaseHTTPRequestHandler):
         elif fault.kind == "status":
             self._body()
             raise refused(fault.status, fault.message)
+        elif fault.kind == "redirect":
+            self._body()
+            raise Answer(307, b"", Location=fault.to)
+        elif fault.kind == "answer":
+            self._body()
+            raise Answer(200, fault.body.encode(), Content_Type="application/json")
         elif fault.kind == "half_body":
             self.rfile.read(self.body_left // 2)
             raise Cut
@@ -152,11 +158,11 @@ class Connection(BaseHTTPRequestHandler):
             raise refused(401, "Invalid credentials in Authorization header")
         return self.hub.users[secret]
 
-    def _repository(self, write: bool = False, git: bool = False) -> BareRepository:
+    def _repository(self, write: bool = False) -> BareRepository:
         repo_id = str(self.named["id"])
         user = self._user()
         repository = self.hub.repositories.get(repo_id)
-        if user is None and (write or (git and (repository is None or repository.private))):
+        if user is None and write:
             self._body()
             raise Answer(401, b"", WWW_Authenticate='Basic realm="Hub"')
         hidden = repository is None or (

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from tests.hub.api_requests import ApiRequests
-from tests.hub.git_requests import GitRequests
 from tests.hub.lfs_requests import LfsRequests
 
 
-class HubRequestHandler(ApiRequests, LfsRequests, GitRequests):
+class HubRequestHandler(ApiRequests, LfsRequests):
     """All steps."""

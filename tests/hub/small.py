@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.missing import need
-
 TOKEN = "hf_AdasSecretTokenForTests0123456789"
 WORDS = ["the", "a", "cat", "dog", "sat", "on", "mat", "and", "ran", "to", "old", "new", "town"]
 SENTENCES = [f"the {a} {b} on the {c}" for a in WORDS[:4] for b in WORDS[4:6] for c in WORDS[6:8]]
@@ -68,8 +66,3 @@ def make_folder(folder: Path) -> Path:
     (folder / "checkpoints" / "step-5" / "optimizer.bin").write_bytes(b"state")
     (folder / "notes.txt").write_text("mine", encoding="utf-8")
     return folder
-
-
-def require_git_lfs() -> None:
-    """Skips the test without git-lfs, unless everything is required: then it fails."""
-    need("git", "git-lfs", install="Debian: apt install git git-lfs")

@@ -80,8 +80,6 @@ class BareRepository:
         self._lock = threading.Lock()
         folder.mkdir(parents=True)
         self.git("init", "--quiet", "--bare", "--initial-branch=main")
-        self.git("config", "http.receivepack", "true")
-        self.git("config", "uploadpack.allowFilter", "true")
         self.commit({".gitattributes": GIT_ATTRIBUTES.encode()}, "initial commit")
 
     def git(self, *arguments: str, data: bytes | None = None, index: str | None = None) -> bytes:

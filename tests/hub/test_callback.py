@@ -6,6 +6,7 @@ import json
 import logging
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -174,6 +175,38 @@ def test_a_second_run_into_the_same_folder_goes_on(hub, out, push, model):
     fit(model, push(), epochs=1)
     assert same_files(hub, out)
     assert hub.repositories["ada/model"].log()[-1] == "initial commit"
+
+
+def test_a_run_goes_on_in_a_folder_that_others_use_with_another_token(hub, out, push, model):
+    """Files of mine, a commit of somebody else in between, a token that was changed."""
+    out.mkdir()
+    (out / "notes.txt").write_text("mine")
+    fit(model, push(), epochs=1)
+    hub.commit_as_someone_else("ada/model", {"CITATION.cff": b"cite"})
+    hub.users.clear()
+    hub.add_user("ada", "hf_AdasOtherTokenForTests987654321")
+    fit(model, push(hub_token="hf_AdasOtherTokenForTests987654321"), epochs=1)
+    assert (out / "notes.txt").read_text() == "mine"
+    assert hub.content("ada/model")["CITATION.cff"] == b"cite"
+    assert hub.content("ada/model")["model.safetensors"] == (out / "model.safetensors").read_bytes()
+
+
+def test_a_push_that_is_under_way_at_the_end_is_waited_for(hub, out, push, model):
+    callback = push(hub_timeout=60.0)
+    go_on = threading.Event()
+    hub.fault("commit", "delay", until=go_on)
+    last_epoch = tf.keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: threading.Timer(1, go_on.set).start() if epoch else None
+    )
+    fit(model, last_epoch, callback)
+    assert callback.delivered is True and same_files(hub, out)
+
+
+def test_a_hub_that_hangs_does_not_hold_training(hub, push, model):
+    callback = push(hub_timeout=3.0)
+    hub.fault("commit", "freeze", times=1000)
+    fit(model, callback)
+    assert callback.delivered is False and "did not answer for 3 s" in callback.undelivered
 
 
 def test_a_dead_hub_is_said_in_one_line_and_the_command_delivers(hub, out, push, model, caplog):

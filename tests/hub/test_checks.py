@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,6 @@ from tests.hub.small import TOKEN
 from tests.hub_server import LoopbackHub
 from tfmlm.errors import UserError
 from tfmlm.hub.delivery import check_target
-from tfmlm.hub.remote import HubFailure
 
 
 def refused(tmp_path: Path, **options: object) -> str:
@@ -109,23 +107,37 @@ def test_a_name_that_no_repository_can_have(hub, tmp_path, name):
     assert hub.requests == []
 
 
-def test_no_git_lfs_where_it_is_needed(hub, tmp_path, monkeypatch):
-    tools = tmp_path / "bin"
-    tools.mkdir()
-    (tools / "git").symlink_to(shutil.which("git") or "git")
-    monkeypatch.setenv("PATH", str(tools))
-    assert "git-lfs is not installed" in refused(tmp_path, hub_transport="git")
+@pytest.mark.parametrize("step", ["whoami", "create", "git_refs", "preupload"])
+def test_a_hub_that_redirects_to_another_host(hub, tmp_path, step):
+    hub.fault(step, "redirect", to="https://elsewhere.invalid/")
+    line = refused(tmp_path)
+    assert f"{hub.url} redirects to https://elsewhere.invalid" in line and "HF_ENDPOINT" in line
+
+
+def test_a_redirect_on_the_same_host_is_followed(hub):
+    """The Hub does so where a repository was renamed."""
+    hub.fault("whoami", "redirect", to=f"{hub.url}/api/whoami-v2?moved")
+    assert check_target("ada/model", TOKEN).repo_id == "ada/model"
+
+
+@pytest.mark.parametrize(
+    ("step", "body"), [("whoami", "{}"), ("whoami", "<html>"), ("info", "null"), ("create", "[]")]
+)
+def test_an_answer_that_no_hub_gives(hub, tmp_path, step, body):
+    hub.fault(step, "answer", body=body)
+    line = refused(tmp_path)
+    assert f"{hub.url} is not a Hub" in line and "HF_ENDPOINT" in line
+
+
+def test_a_hub_without_the_commit_api(hub, tmp_path):
     hub.offers_commit_api = False
-    assert "git-lfs is not installed" in refused(tmp_path)
-    (tools / "git").unlink()
-    assert "git is not installed" in refused(tmp_path)
+    line = refused(tmp_path)
+    assert "does not offer the Hub's commit API (404)" in line and "HF_ENDPOINT" in line
 
 
-def test_git_lfs_is_not_needed_where_the_hub_has_the_commit_api(hub, monkeypatch, tmp_path):
+def test_no_program_is_needed(hub, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(HubFailure, match="git is not installed"):
-        check_target("ada/model", TOKEN, transport="git")
-    assert check_target("ada/model", TOKEN).transport == "http"
+    assert check_target("ada/model", TOKEN).repo_id == "ada/model"
 
 
 def test_an_output_folder_that_is_a_file(hub, tmp_path):
@@ -135,7 +147,7 @@ def test_an_output_folder_that_is_a_file(hub, tmp_path):
 
 def test_what_the_checks_leave_on_the_hub(hub: LoopbackHub):
     target = check_target("model", TOKEN, private=True, branch="dev")
-    assert (target.repo_id, target.transport) == ("ada/model", "http")
+    assert target.repo_id == "ada/model"
     repository = hub.repositories["ada/model"]
     assert repository.private
     assert repository.head("dev") == repository.head("main")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import threading
 import time
 from pathlib import Path
 
@@ -12,7 +11,6 @@ import pytest
 
 from tests.hub.small import TOKEN
 from tfmlm.hub.delivery import Backoff, Target, deliver, run_worker
-from tfmlm.hub.folder import files_to_push, in_place
 from tfmlm.hub.remote import HubFailure, PushReport
 
 DONE = PushReport("commit")
@@ -51,7 +49,7 @@ def test_waits_double_up_to_the_longest():
 
 
 def test_a_permanent_failure_ends_it():
-    for kind in ("token", "permission", "not_found", "rejected", "tool", "setting"):
+    for kind in ("token", "permission", "not_found", "rejected", "setting"):
         attempts = Attempts(kind)
         with pytest.raises(HubFailure):
             attempts.deliver()
@@ -121,7 +119,6 @@ def request(hub, **values):
         "token": TOKEN,
         "branch": "main",
         "private": None,
-        "transport": "http",
         **values,
     }
 
@@ -134,38 +131,6 @@ def test_a_hanging_worker_is_killed_and_its_command_line_holds_no_token(hub):
     assert caught.value.kind == "stalled"
     assert "tfmlm.hub.worker" in "".join(found.values())
     assert not any(TOKEN in text for text in found.values())
-    assert processes_at(hub) == {}
-
-
-def test_the_git_processes_of_a_hanging_worker_end_with_it(hub, folder, tmp_path, git_lfs):
-    hub.create("ada/model")
-    hub.fault("git_push", "freeze")
-    found: dict[int, str] = {}
-    ended = threading.Event()
-
-    def look() -> None:
-        while not ended.wait(0.05):
-            found.update(processes_at(hub))
-
-    looking = threading.Thread(target=look)
-    looking.start()
-    push = request(
-        hub,
-        action="push",
-        transport="git",
-        user="ada",
-        files=[file.as_dict() for file in in_place(files_to_push(folder)).files],
-        message="a push",
-        last=None,
-        scratch=str(tmp_path),
-    )
-    with pytest.raises(HubFailure, match="did not answer for 2 s"):
-        run_worker(push, timeout=2.0)
-    ended.set()
-    looking.join()
-    assert "git_push" in hub.requests
-    assert any("git-remote-http" in text for text in found.values()), "git must have been waiting"
-    assert not any(TOKEN in text.partition("\0\0")[0] for text in found.values())
     assert processes_at(hub) == {}
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.hub.small import TOKEN, require_git_lfs
 from tests.hub_server import LoopbackHub
 from tfmlm.errors import NotDeliveredError, UserError
 from tfmlm.hub.delivery import Backoff
@@ -39,8 +37,8 @@ def remote(hub: LoopbackHub, repo_id: str, revision: str = "main") -> dict[str, 
     return files
 
 
-def test_what_arrives_is_what_is_in_the_folder(hub, folder, transport):
-    done = push_folder(folder, "ada/model", hub_transport=transport)
+def test_what_arrives_is_what_is_in_the_folder(hub, folder):
+    done = push_folder(folder, "ada/model")
     assert remote(hub, "ada/model") == local(folder)
     assert set(done.files) == set(done.sent) == PUSHED
     assert done.commit == hub.repositories["ada/model"].head()
@@ -48,26 +46,20 @@ def test_what_arrives_is_what_is_in_the_folder(hub, folder, transport):
     assert hub.repositories["ada/model"].entries()["config.json"].sha256 is None
 
 
-def test_a_second_push_sends_only_what_changed(hub, folder, transport):
-    push_folder(folder, "ada/model", hub_transport=transport)
+def test_a_second_push_sends_only_what_changed(hub, folder):
+    push_folder(folder, "ada/model")
     (folder / "eval_results.json").write_text("{}")
     hub.requests.clear()
-    done = push_folder(folder, "ada/model", hub_transport=transport)
+    done = push_folder(folder, "ada/model")
     assert done.sent == ("eval_results.json",)
     assert "lfs_put" not in hub.requests
-    again = push_folder(folder, "ada/model", hub_transport=transport)
+    again = push_folder(folder, "ada/model")
     assert again.sent == () and again.commit == done.commit
 
 
-def test_a_real_clone_is_byte_for_byte_the_folder(hub, folder, tmp_path, git_lfs):
+def test_a_private_repository_is_private(hub, folder):
     push_folder(folder, "ada/model", hub_private_repo=True)
     assert hub.repositories["ada/model"].private
-    clone = tmp_path / "clone"
-    address = hub.url.replace("://", f"://ada:{TOKEN}@") + "/ada/model"
-    lfs = ["-c", "filter.lfs.smudge=git-lfs smudge -- %f", "-c", "filter.lfs.required=true"]
-    subprocess.run(["git", *lfs, "clone", "-q", address, clone], check=True)
-    assert local(clone) == local(folder)
-    assert {p.name for p in clone.iterdir()} == PUSHED | {".git", ".gitattributes"}
 
 
 def test_logs_export_and_further_files_on_request(hub, folder, tmp_path):
@@ -87,10 +79,10 @@ def test_logs_export_and_further_files_on_request(hub, folder, tmp_path):
     }
 
 
-def test_a_file_over_ten_megabytes_goes_to_lfs(hub, folder, transport):
+def test_a_file_over_ten_megabytes_goes_to_lfs(hub, folder):
     big = os.urandom(1 << 20) * 11
     (folder / "big.json").write_bytes(big)
-    push_folder(folder, "ada/model", include=["big.json"], hub_transport=transport)
+    push_folder(folder, "ada/model", include=["big.json"])
     assert hub.repositories["ada/model"].entries()["big.json"].sha256
     assert remote(hub, "ada/model")["big.json"] == big
 
@@ -102,17 +94,10 @@ def test_large_files_go_up_in_parts_where_the_hub_asks_for_it(hub, folder):
     assert remote(hub, "ada/model") == local(folder)
 
 
-def test_a_branch_is_created_and_main_is_left_alone(hub, folder, transport):
-    push_folder(folder, "ada/model", hub_revision="v2", hub_transport=transport)
+def test_a_branch_is_created_and_main_is_left_alone(hub, folder):
+    push_folder(folder, "ada/model", hub_revision="v2")
     assert remote(hub, "ada/model", "v2") == local(folder)
     assert remote(hub, "ada/model", "main") == {}
-
-
-def test_the_hub_without_a_commit_api_gets_a_git_push(hub, folder, git_lfs):
-    hub.offers_commit_api = False
-    push_folder(folder, "ada/model")
-    assert remote(hub, "ada/model") == local(folder)
-    assert "git_push" in hub.requests
 
 
 def test_the_bare_name_goes_to_the_tokens_namespace_and_is_remembered(hub, folder):
@@ -124,23 +109,23 @@ def test_the_bare_name_goes_to_the_tokens_namespace_and_is_remembered(hub, folde
 # Somebody else edits meanwhile
 
 
-def test_a_remote_that_is_ahead_is_built_upon(hub, folder, transport):
-    push_folder(folder, "ada/model", hub_transport=transport)
+def test_a_remote_that_is_ahead_is_built_upon(hub, folder):
+    push_folder(folder, "ada/model")
     hub.commit_as_someone_else("ada/model", {"CITATION.cff": b"cite"}, {"old.h5": b"weights"})
     (folder / "eval_results.json").write_text("{}")
-    push_folder(folder, "ada/model", hub_transport=transport, commit_message="Mine")
+    push_folder(folder, "ada/model", commit_message="Mine")
     files = remote(hub, "ada/model")
     assert files.pop("CITATION.cff") == b"cite" and files.pop("old.h5") == b"weights"
     assert files == local(folder)
     assert hub.repositories["ada/model"].log()[:2] == ["Mine", "Somebody else's work"]
 
 
-def test_a_card_edited_on_the_hub_is_kept_and_said(hub, folder, transport, caplog):
-    push_folder(folder, "ada/model", hub_transport=transport)
+def test_a_card_edited_on_the_hub_is_kept_and_said(hub, folder, caplog):
+    push_folder(folder, "ada/model")
     hub.commit_as_someone_else("ada/model", {"README.md": b"# By hand\n", "vocab.txt": b"x"})
     (folder / "README.md").write_text("# Generated anew\n")
     for _ in range(2):  # the second push must not take the edit for ours
-        done = push_folder(folder, "ada/model", hub_transport=transport)
+        done = push_folder(folder, "ada/model")
         assert done.kept == ("README.md",)
         assert remote(hub, "ada/model")["README.md"] == b"# By hand\n"
     assert "README.md was edited" in caplog.text
@@ -182,52 +167,32 @@ def test_a_refused_card_does_not_hold_the_weights_back(hub, folder):
 # Faults at every step: nothing is lost
 
 HTTP_STEPS = ("tree", "preupload", "lfs_batch", "lfs_put", "lfs_verify", "commit")
-GIT_STEPS = ("git_fetch", "lfs_batch", "lfs_put", "lfs_verify", "git_push")
 
 
-def push_with(hub: LoopbackHub, folder: Path, transport: str, **options: Any) -> None:
-    options = {"hub_transport": transport, "backoff": QUICK, **options}
-    push_folder(folder, "ada/model", **options)
+def push_with(hub: LoopbackHub, folder: Path, **options: Any) -> None:
+    push_folder(folder, "ada/model", **{"backoff": QUICK, **options})
 
 
 @pytest.mark.parametrize("kind", ["drop", "status", "half_body", "lose_answer"])
 def test_a_fault_at_each_step_in_turn_is_overcome(hub, folder, kind):
     """Each attempt gets one step further."""
     for step in HTTP_STEPS:
-        hub.fault(step, kind, status=503)
-    hub.faults[HTTP_STEPS.index("preupload")].hits = -1  # the checks ask for it once
-    push_with(hub, folder, "http")
+        hub.fault(step, kind, status=503, after=step == "preupload")  # the checks ask for it once
+    push_with(hub, folder)
     assert remote(hub, "ada/model") == local(folder)
     assert {fault.step: fault.hits for fault in hub.faults} == dict.fromkeys(HTTP_STEPS, 1)
 
 
-@pytest.mark.parametrize("kind", ["drop", "status", "lose_answer"])
-def test_a_fault_at_each_step_of_git_in_turn_is_overcome(hub, folder, kind, git_lfs):
-    for step in GIT_STEPS:
-        hub.fault(step, kind, status=503)
-    push_with(hub, folder, "git")
-    assert remote(hub, "ada/model") == local(folder)
-    expected = dict.fromkeys(GIT_STEPS, 1)
-    if kind == "lose_answer":  # the object is there: the next attempt neither sends nor verifies
-        expected["lfs_verify"] = 0
-    assert {fault.step: fault.hits for fault in hub.faults} == expected
-
-
-@pytest.mark.parametrize(
-    ("transport", "step"),
-    [("http", "lfs_put"), ("http", "commit"), ("git", "lfs_put"), ("git", "git_push")],
-)
-def test_a_frozen_hub_is_given_up_and_the_next_push_delivers(hub, folder, transport, step):
-    if transport == "git":
-        require_git_lfs()
+@pytest.mark.parametrize("step", ["lfs_put", "commit"])
+def test_a_frozen_hub_is_given_up_and_the_next_push_delivers(hub, folder, step):
     before = local(folder)
     hub.fault(step, "freeze")
     with pytest.raises(NotDeliveredError, match="did not answer for 2 s") as caught:
-        push_with(hub, folder, transport, hub_timeout=2)
+        push_with(hub, folder, hub_timeout=2)
     assert f"tfmlm push {folder} --hub_model_id ada/model" in str(caught.value)
     assert local(folder) == before and remote(hub, "ada/model") == {}
     hub.thaw()
-    push_with(hub, folder, transport)
+    push_with(hub, folder)
     assert remote(hub, "ada/model") == before
 
 
@@ -236,17 +201,17 @@ def test_a_killed_hub_is_said_and_the_next_push_delivers(hub, folder, step):
     before = local(folder)
     hub.fault(step, "kill")
     with pytest.raises(NotDeliveredError, match="cannot reach the Hub .*connection refused"):
-        push_with(hub, folder, "http", backoff=Backoff(2, 0.05))
+        push_with(hub, folder, backoff=Backoff(2, 0.05))
     assert local(folder) == before and remote(hub, "ada/model") == {}
     hub.start()
-    push_with(hub, folder, "http")
+    push_with(hub, folder)
     assert remote(hub, "ada/model") == before
 
 
 def test_a_hub_that_breaks_every_time_is_given_up_after_the_attempts(hub, folder):
     fault = hub.fault("commit", "status", times=100, status=500)
     with pytest.raises(NotDeliveredError, match="the Hub answered 500"):
-        push_with(hub, folder, "http", backoff=Backoff(3, 0.05))
+        push_with(hub, folder, backoff=Backoff(3, 0.05))
     assert fault.hits == 3
 
 
@@ -254,14 +219,14 @@ def test_a_hub_that_breaks_every_time_is_given_up_after_the_attempts(hub, folder
 def test_a_refusal_is_not_repeated(hub, folder, status, said):
     fault = hub.fault("commit", "status", times=100, status=status)
     with pytest.raises(NotDeliveredError, match=said):
-        push_with(hub, folder, "http")
+        push_with(hub, folder)
     assert fault.hits == 1
 
 
 def test_a_slow_hub_that_moves_is_waited_for(hub, folder):
     for step in ("tree", "lfs_batch", "lfs_put", "commit"):
         hub.fault(step, "delay", seconds=1.2)
-    push_with(hub, folder, "http", hub_timeout=2)
+    push_with(hub, folder, hub_timeout=2)
     assert remote(hub, "ada/model") == local(folder)
 
 

@@ -1,46 +1,14 @@
-"""What failures of requests, huggingface_hub, git and git-lfs mean for the user."""
+"""What failures of requests and huggingface_hub mean for the user."""
 
 from __future__ import annotations
 
 import pytest
 import requests
 
-from tfmlm.hub.git_transport import _failure
 from tfmlm.hub.http_transport import ProgressMeter, classify
 from tfmlm.hub.remote import HubFailure
 
 HUB = "https://huggingface.co"
-
-
-@pytest.mark.parametrize(
-    ("said", "kind"),
-    [
-        (
-            "fatal: unable to access 'https://x:403/a/': The requested URL returned error: 503",
-            "server",
-        ),
-        (
-            "remote: no\nfatal: unable to access 'h': The requested URL returned error: 403",
-            "permission",
-        ),
-        ("fatal: Authentication failed for 'https://huggingface.co/a/b/'", "token"),
-        ("fatal: could not read Username for 'https://h': terminal prompts disabled", "token"),
-        ("remote: Repository not found\nfatal: repository 'https://h/a/b/' not found", "not_found"),
-        ("batch response: Rate limit exceeded: https://h/a", "server"),
-        ("batch response: Fatal error: Server error &{%!!(string=http) 401", "server"),
-        ("batch response: Authorization error: https://h/a", "permission"),
-        ("! a:refs/heads/main [remote rejected] (pre-receive hook declined)", "rejected"),
-        (
-            "fatal: unable to access 'https://h:44037/': Failed to connect to h port 44037",
-            "unreachable",
-        ),
-        ("fatal: the remote end hung up unexpectedly", "unreachable"),
-    ],
-)
-def test_what_git_says(said, kind):
-    failure = _failure(said, "push", HUB)
-    assert failure.kind == kind
-    assert "\n" not in failure.message and "&{" not in failure.message
 
 
 def answer(status: int, **headers: str) -> requests.HTTPError:

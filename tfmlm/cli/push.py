@@ -34,12 +34,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="give the Hub up when nothing has moved for so long (600)",
     )
-    parser.add_argument(
-        "--hub_transport",
-        choices=("auto", "http", "git"),
-        default="auto",
-        help="the Hub's HTTP API, or git and git-lfs (auto: HTTP where the Hub offers it)",
-    )
     parser.add_argument("--commit_message", help="the commit's message")
     parser.add_argument(
         "--include",
@@ -66,7 +60,6 @@ def run(args: argparse.Namespace) -> int | None:
         hub_private_repo=args.hub_private_repo,
         hub_revision=args.hub_revision,
         hub_timeout=args.hub_timeout,
-        hub_transport=args.hub_transport,
         commit_message=args.commit_message,
         include=args.include,
         logs=args.logs,

@@ -59,7 +59,6 @@ class PushToHub(PushToHubCallback):
         hub_private_repo: create the repository private; a public one that exists is refused.
         hub_revision: branch; it is created from `main` if need be.
         hub_timeout: seconds without any movement after which the Hub is given up.
-        hub_transport: `"auto"`, `"http"` (the Hub's commit API) or `"git"` (git and git-lfs).
         push_logs: also push the TensorBoard logs in `output_dir/logs`.
         export_dir: also push this SavedModel export, as `export/`.
         include: further files of `output_dir` to push, as patterns.
@@ -76,7 +75,7 @@ class PushToHub(PushToHubCallback):
         steps: optimizer steps so far; set it before `fit` when a run is resumed.
 
     Raises:
-        UserError: before training: token, permission, network, repository or tools are not right.
+        UserError: before training: token, permission, network, or repository is not right.
     """
 
     _supports_tf_logs = True  # Keras need not copy the logs to the host after each step
@@ -94,7 +93,6 @@ class PushToHub(PushToHubCallback):
         hub_private_repo: bool = False,
         hub_revision: str = DEFAULT_BRANCH,
         hub_timeout: float = DEFAULT_TIMEOUT,
-        hub_transport: str = "auto",
         push_logs: bool = False,
         export_dir: str | os.PathLike[str] | None = None,
         include: Sequence[str] = (),
@@ -139,7 +137,6 @@ class PushToHub(PushToHubCallback):
                 token,
                 private=hub_private_repo,
                 branch=hub_revision,
-                transport=hub_transport,
                 timeout=hub_timeout,
             )
         except HubFailure as failure:
@@ -282,9 +279,7 @@ class PushToHub(PushToHubCallback):
 
     def _attempt(self, copy: Snapshot, message: str, moved: Callable[[int], None]) -> PushReport:
         last = last_push(self.output_dir, self._target)
-        report = attempt_push(
-            self._target, copy.files, message, last, self._timeout, self.output_dir, moved
-        )
+        report = attempt_push(self._target, copy.files, message, last, self._timeout, moved)
         write_record(self.output_dir, self._target, report, last)
         say_notes(report, self._target)
         return report

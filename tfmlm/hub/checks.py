@@ -1,4 +1,4 @@
-"""What has to be true before training starts: token, permission, network, repository, tools.
+"""What has to be true before training starts: token, permission, network, repository.
 
 Runs in the worker process.
 """
@@ -13,11 +13,8 @@ from urllib.parse import quote
 import requests
 from huggingface_hub.utils import HfHubHTTPError, RepositoryNotFoundError, get_session
 
-from tfmlm.hub.git_transport import missing_tool
 from tfmlm.hub.http_transport import Api, classify
 from tfmlm.hub.remote import DEFAULT_BRANCH, HubFailure
-
-TRANSPORTS = ("auto", "http", "git")
 
 
 def check(
@@ -27,7 +24,6 @@ def check(
     *,
     private: bool | None = None,
     branch: str = DEFAULT_BRANCH,
-    transport: str = "auto",
 ) -> dict[str, Any]:
     """Creates the repository and the branch where they are missing, and proves that we may push.
 
@@ -36,7 +32,7 @@ def check(
         private: whether a new repository is private; `True` refuses a public one that exists.
 
     Returns:
-        `repo_id`, `user`, `transport` (`http` or `git`), `url`.
+        `repo_id`.
 
     Raises:
         HubFailure: with one line that says what to do.
@@ -54,11 +50,8 @@ def check(
     if branch != DEFAULT_BRANCH:
         api.create_branch(repo_id, branch=branch, exist_ok=True)
     _prove_permission(endpoint, repo_id, token, user)
-    chosen = transport if transport != "auto" else _offered(endpoint, repo_id, branch, token)
-    if chosen == "git" and (tool := missing_tool()):
-        raise HubFailure("tool", f"{tool}; pushing to {endpoint} needs it")
-    url = f"{endpoint}/{repo_id}"
-    return {"repo_id": repo_id, "user": user, "transport": chosen, "url": url}
+    _require_commit_api(endpoint, repo_id, branch, token)
+    return {"repo_id": repo_id}
 
 
 def _who(api: Api, endpoint: str) -> str:
@@ -75,8 +68,6 @@ def _who(api: Api, endpoint: str) -> str:
         if status == 404:
             raise HubFailure("setting", f"{endpoint} is not a Hub; check HF_ENDPOINT") from None
         raise
-    except ValueError:
-        raise HubFailure("setting", f"{endpoint} is not a Hub; check HF_ENDPOINT") from None
     token = (answer.get("auth") or {}).get("accessToken") or {}
     if token.get("role") == "read":
         raise HubFailure(
@@ -122,16 +113,19 @@ def _prove_permission(endpoint: str, repo_id: str, token: str, user: str) -> Non
         )
 
 
-def _offered(endpoint: str, repo_id: str, branch: str, token: str) -> str:
-    """`http` if the Hub has the commit API, else `git`."""
+def _require_commit_api(endpoint: str, repo_id: str, branch: str, token: str) -> None:
+    """Asks what a commit asks first; it changes nothing."""
     response = get_session().post(
         f"{endpoint}/api/models/{repo_id}/preupload/{quote(branch, safe='')}",
         json={"files": [{"path": "config.json", "sample": "", "size": 0}]},
         headers={"Authorization": f"Bearer {token}"},
     )
     if response.status_code in (404, 405, 501):
-        return "git"
+        raise HubFailure(
+            "setting",
+            f"{endpoint} does not offer the Hub's commit API ({response.status_code}), so nothing "
+            "can be pushed to it; check HF_ENDPOINT",
+        )
     if response.status_code >= 400:
         error = requests.HTTPError(response=response)
         raise classify(error, endpoint)
-    return "http"

@@ -7,7 +7,6 @@ import json
 import os
 import random
 import select
-import signal
 import subprocess
 import sys
 import tempfile
@@ -27,7 +26,6 @@ from tfmlm.redaction import one_line, redact
 HARD_LIMIT = 6 * 3600.0
 CHECK_TIMEOUT = 60.0
 _START_LIMIT = 120.0
-_REAP_LIMIT = 2.0
 _NEVER_INHERITED = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_DEBUG", "HF_HUB_ENABLE_HF_TRANSFER")
 _ON = ("1", "ON", "YES", "TRUE")
 
@@ -59,8 +57,6 @@ class Target:
     repo_id: str
     token: str = field(repr=False)
     branch: str = DEFAULT_BRANCH
-    transport: str = "http"
-    user: str = ""
 
     @property
     def url(self) -> str:
@@ -99,7 +95,6 @@ def check_target(
     *,
     private: bool | None = None,
     branch: str = DEFAULT_BRANCH,
-    transport: str = "auto",
     timeout: float = CHECK_TIMEOUT,
 ) -> Target:
     """Proves that we can push, and creates the repository and the branch where they are missing.
@@ -125,15 +120,12 @@ def check_target(
         "token": token,
         "branch": branch,
         "private": private,
-        "transport": transport,
     }
     backoff = Backoff(attempts=3)
     for attempt in range(1, backoff.attempts + 1):
         try:
             answer = run_worker(request, timeout)
-            return Target(
-                endpoint, answer["repo_id"], token, branch, answer["transport"], answer["user"]
-            )
+            return Target(endpoint, answer["repo_id"], token, branch)
         except HubFailure as failure:
             again = failure.kind == "server" and attempt < backoff.attempts
             if not again:
@@ -148,14 +140,12 @@ def attempt_push(
     message: str,
     last: LastPush | None,
     timeout: float,
-    scratch: Path,
     moved: Callable[[int], None] = lambda sent: None,
 ) -> PushReport:
     """One push and the comparison of the remote head with `files`.
 
     Args:
         timeout: seconds without any movement after which the Hub is given up.
-        scratch: a folder with room for the git transport.
         moved: is told the bytes sent so far.
 
     Raises:
@@ -167,12 +157,9 @@ def attempt_push(
         "repo_id": target.repo_id,
         "token": target.token,
         "branch": target.branch,
-        "transport": target.transport,
-        "user": target.user,
         "files": [file.as_dict() for file in files],
         "message": message,
         "last": {"commit": last.commit, "names": dict(last.names)} if last else None,
-        "scratch": str(scratch),
     }
     answer = run_worker(request, timeout, moved)
     lists = {key: tuple(answer[key]) for key in ("sent", "kept", "replaced")}
@@ -269,17 +256,9 @@ def _environment(endpoint: str) -> dict[str, str]:
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """Ends the worker and the git processes that it started, and waits until they are gone."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+    """Ends the worker and waits until it is gone."""
+    process.kill()
     process.wait()
-    # Git is not our child: it is waited for by its group, which is empty when its last process has
-    # ended and been reaped. Where nothing reaps orphans (a container without an init) it stays.
-    end = time.monotonic() + _REAP_LIMIT
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        while time.monotonic() < end:
-            os.killpg(process.pid, 0)
-            time.sleep(0.01)
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
             with contextlib.suppress(OSError):

@@ -9,6 +9,7 @@ import io
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 import requests
 from huggingface_hub import CommitOperationAdd, HfApi, configure_http_backend
@@ -80,11 +81,31 @@ class _MeteredBody:
 
 
 class _Session(requests.Session):
-    """Every request has a timeout and reports its progress."""
+    """Every request has a timeout and reports its progress; the Hub may not send us elsewhere."""
 
-    def __init__(self, timeout: float, meter: ProgressMeter) -> None:
+    def __init__(self, endpoint: str, timeout: float, meter: ProgressMeter) -> None:
         super().__init__()
-        self._timeout, self._meter = timeout, meter
+        self._endpoint, self._timeout, self._meter = endpoint, timeout, meter
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Where an answer redirects to, or None.
+
+        Raises:
+            HubFailure: the Hub redirects to another host. (A storage that it names may do so.)
+        """
+        target = super().get_redirect_target(resp)
+        if target is None or _origin(resp.url) != _origin(self._endpoint):
+            return target
+        there = urljoin(resp.url, target)
+        if _origin(there)[1:] == _origin(resp.url)[1:] and not (
+            _origin(resp.url)[0] == "https" and _origin(there)[0] != "https"
+        ):
+            return target
+        raise HubFailure(
+            "setting",
+            f"the Hub at {self._endpoint} redirects to {there.split('?')[0][:100]}; "
+            "set HF_ENDPOINT to the address that answers",
+        )
 
     def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:
         key = (str(method), str(url))
@@ -100,9 +121,16 @@ class _Session(requests.Session):
         return response
 
 
-def configure(timeout: float, meter: ProgressMeter) -> None:
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port of an address; the port is None where it is the scheme's own."""
+    parts = urlsplit(url)
+    own = {"http": 80, "https": 443}.get(parts.scheme)
+    return parts.scheme, parts.hostname, None if parts.port == own else parts.port
+
+
+def configure(endpoint: str, timeout: float, meter: ProgressMeter) -> None:
     """Sets the sessions of huggingface_hub in this process."""
-    configure_http_backend(lambda: _Session(timeout, meter))
+    configure_http_backend(lambda: _Session(endpoint, timeout, meter))
 
 
 class Api(HfApi):
@@ -187,6 +215,13 @@ def classify(error: BaseException, endpoint: str) -> HubFailure:
         return error
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return _classify_answer(error, error.response, endpoint)
+    unread = (LookupError, TypeError, AttributeError, requests.exceptions.JSONDecodeError)
+    if isinstance(error, unread):  # huggingface_hub reads answers without judging them first
+        said = one_line(f"{type(error).__name__}: {error}", 100)
+        return HubFailure(
+            "setting",
+            f"{endpoint} is not a Hub: its answer cannot be read ({said}); check HF_ENDPOINT",
+        )
     if isinstance(error, requests.Timeout):
         return HubFailure("stalled", f"the Hub at {endpoint} does not answer")
     if isinstance(error, requests.ConnectionError):

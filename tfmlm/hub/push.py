@@ -59,7 +59,6 @@ def push_folder(
     hub_private_repo: bool = False,
     hub_revision: str = DEFAULT_BRANCH,
     hub_timeout: float = DEFAULT_TIMEOUT,
-    hub_transport: str = "auto",
     commit_message: str | None = None,
     include: Sequence[str] = (),
     logs: bool = False,
@@ -72,14 +71,13 @@ def push_folder(
     Args:
         hub_model_id: `user/model`; the folder's last one, or its name, if left out.
         hub_timeout: seconds without movement after which the Hub is given up.
-        hub_transport: `http`, `git` (needs git-lfs) or `auto` (http where the Hub offers it).
         include: further files of the folder, as patterns.
         logs: also `logs/`.
         export_dir: also this SavedModel export, as `export/`.
         moved: is told the bytes sent so far.
 
     Raises:
-        UserError: nothing was sent: folder, name, token, permission or tools are not right.
+        UserError: nothing was sent: folder, name, token, or permission is not right.
         NotDeliveredError: something is not on the Hub; the message holds the command to repeat.
     """
     root = Path(folder)
@@ -101,7 +99,6 @@ def push_folder(
             token,
             private=hub_private_repo,
             branch=hub_revision,
-            transport=hub_transport,
             timeout=hub_timeout,
         )
     except HubFailure as failure:
@@ -114,9 +111,7 @@ def push_folder(
     message = commit_message or "Masked language model"
     try:
         report = deliver(
-            lambda told: attempt_push(
-                target, snapshot.files, message, last, hub_timeout, root, told
-            ),
+            lambda told: attempt_push(target, snapshot.files, message, last, hub_timeout, told),
             hub_timeout,
             backoff or Backoff(),
             pause=_sleep,

@@ -1,4 +1,4 @@
-"""What is on the Hub, what has to go there, and how a Hub can fail; shared by both transports."""
+"""What is on the Hub, what has to go there, and how a Hub can fail."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class HubFailure(Exception):
 
     Attributes:
         kind: `token`, `permission`, `not_found`, `unreachable`, `stalled`, `server`, `rejected`,
-            `conflict`, `card`, `tool` or `setting`.
+            `conflict`, `card` or `setting`.
         permanent: trying again cannot help.
         wait: seconds that the Hub asked to wait before the next try.
     """
 
-    PERMANENT = frozenset({"token", "permission", "not_found", "rejected", "tool", "setting"})
+    PERMANENT = frozenset({"token", "permission", "not_found", "rejected", "setting"})
 
     def __init__(self, kind: str, message: str, wait: float = 0.0) -> None:
         super().__init__(message)

@@ -15,7 +15,6 @@ import sys
 import threading
 import time
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from tfmlm.redaction import redact
@@ -54,36 +53,18 @@ def perform(request: dict[str, Any], reporter: _Reporter) -> dict[str, Any]:
     from tfmlm.hub import http_transport
     from tfmlm.hub.checks import check
     from tfmlm.hub.folder import LocalFile
-    from tfmlm.hub.git_transport import GitTransport
     from tfmlm.hub.remote import LastPush
 
     reporter.moved()  # the modules are loaded; from here on it is the Hub's time
     meter = http_transport.ProgressMeter(reporter.moved)
-    http_transport.configure(float(request["timeout"]), meter)
+    http_transport.configure(request["endpoint"], float(request["timeout"]), meter)
     where = (request["endpoint"], request["repo_id"])
     token, branch = request["token"], request["branch"]
     if request["action"] == "check":
-        return check(
-            *where,
-            token,
-            private=request["private"],
-            branch=branch,
-            transport=request["transport"],
-        )
+        return check(*where, token, private=request["private"], branch=branch)
     files = [LocalFile(**file) for file in request["files"]]
     last = LastPush(**request["last"]) if request["last"] else None
-    transport: Any
-    if request["transport"] == "git":
-        transport = GitTransport(
-            *where,
-            branch,
-            token,
-            author=request["user"],
-            scratch=Path(request["scratch"]),
-            report=reporter.moved,
-        )
-    else:
-        transport = http_transport.HttpTransport(*where, branch, token)
+    transport = http_transport.HttpTransport(*where, branch, token)
     return asdict(transport.push(files, request["message"], last))
 
 
