@@ -63,15 +63,15 @@ class CheckpointTarget:
     """A checkpoint without an export: a folder, or a model's name on the Hub."""
 
     def __init__(self, source: str, revision: str | None = None) -> None:
+        from tfmlm.checkpoint.frame import frame_of
         from tfmlm.checkpoint.load import load_model, load_tokenizer
-        from tfmlm.export.checking.filler import CheckpointFiller, special_tokens
+        from tfmlm.export.checking.filler import CheckpointFiller
         from tfmlm.export.lengths import choose_max_length
 
         model, tokenizer = load_model(source, revision), load_tokenizer(source, revision)
         if not tokenizer.is_fast:
             raise UserError(f"{source} has no fast tokenizer, which tfmlm fill needs")
-        prefix, suffix = special_tokens(tokenizer)
-        length = choose_max_length(model, tokenizer, None, len(prefix) + len(suffix))
+        length = choose_max_length(model, tokenizer, None, len(frame_of(tokenizer)))
         self._filler = CheckpointFiller(model, tokenizer, length)
 
     def fill(

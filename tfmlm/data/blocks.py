@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from tfmlm.data.corpus import Corpus
-from tfmlm.data.packing import ID_MASK, Encoder, Frame, frame_of, plain_backend
+from tfmlm.data.packing import ID_MASK, Encoder, PackedFrame, packed_frame, plain_backend
 from tfmlm.errors import UserError
 from tfmlm.files import atomic_folder
 
-FORMAT_VERSION = 1  # part of the checksum: raise it when a corpus would give other blocks
+FORMAT_VERSION = 2  # part of the checksum: raise it when a corpus would give other blocks
 
 _FILE = "blocks.arrow"
 _INFO = "info.json"
@@ -78,7 +78,9 @@ class BlockBuilder:
         line_by_line: one sequence a text (a text that is too long gives several).
     """
 
-    def __init__(self, encoder: Encoder, frame: Frame, max_length: int, line_by_line: bool) -> None:
+    def __init__(
+        self, encoder: Encoder, frame: PackedFrame, max_length: int, line_by_line: bool
+    ) -> None:
         self._encoder = encoder
         self._frame = frame
         self._capacity = max_length - len(frame)
@@ -208,7 +210,7 @@ def _write_blocks(
 
     builder = BlockBuilder(
         Encoder(tokenizer, key["words"]),
-        frame_of(tokenizer),
+        packed_frame(tokenizer),
         key["max_length"],
         key["line_by_line"],
     )

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from tfmlm.checkpoint.frame import frame_of, skipped_ids
 from tfmlm.errors import UserError
 
 ID_BITS = 24
@@ -23,19 +24,22 @@ ID_MASK = (1 << ID_BITS) - 1
 CONTINUES = 1 << 24
 PADDING = 1 << 25
 TYPE_SHIFT = 26
+_TYPES = 4
 
 
 @dataclass(frozen=True)
-class Frame:
-    """Special tokens around one sequence, packed ([CLS] … [SEP], <s> … </s>, or nothing).
+class PackedFrame:
+    """A tokenizer's frame (`tfmlm.checkpoint.frame`), packed.
 
     Attributes:
         prefix: packed special tokens before the text.
         suffix: packed special tokens after it.
+        text: the bits of the text's own token type.
     """
 
     prefix: tuple[int, ...]
     suffix: tuple[int, ...]
+    text: int = 0
 
     def __len__(self) -> int:
         return len(self.prefix) + len(self.suffix)
@@ -43,7 +47,7 @@ class Frame:
     def wrap(self, tokens: np.ndarray) -> np.ndarray:
         """The packed sequence with its special tokens, int32."""
         return np.concatenate(
-            [np.array(self.prefix, np.int32), tokens, np.array(self.suffix, np.int32)]
+            [np.array(self.prefix, np.int32), tokens | self.text, np.array(self.suffix, np.int32)]
         ).astype(np.int32)
 
 
@@ -71,7 +75,7 @@ class Vocabulary:
             raise UserError("the tokenizer has no mask token; choose a masked LM's tokenizer")
         size = len(tokenizer)
         special = {i for i in tokenizer.all_special_ids if i is not None}
-        special |= {i for i, t in tokenizer.added_tokens_decoder.items() if t.special}
+        special |= set(skipped_ids(tokenizer))
         if model_vocab_size is not None:
             special |= set(range(model_vocab_size, size))
         used = set(tokenizer.get_vocab().values())
@@ -97,23 +101,25 @@ def require_fast(tokenizer: Any) -> None:
         )
 
 
-def frame_of(tokenizer: Any) -> Frame:
+def packed_frame(tokenizer: Any) -> PackedFrame:
     """The special tokens that the tokenizer puts around one sequence.
 
     Raises:
-        UserError: its post-processor does more than put tokens at both ends.
+        UserError: as `frame_of`, or a token type that has no room in the packing.
     """
-    backend = plain_backend(tokenizer)
-    for text in ("a", "the", "1", *list(backend.get_vocab())[:2000]):
-        bare = backend.encode(text, add_special_tokens=False).ids
-        if bare:
-            break
-    full = backend.encode(text, add_special_tokens=True)
-    start = next((i for i in range(len(full.ids)) if full.ids[i : i + len(bare)] == bare), None)
-    if start is None or not bare:
-        raise UserError("the tokenizer's post-processor changes the text's own tokens")
-    packed = [i | t << TYPE_SHIFT for i, t in zip(full.ids, full.type_ids, strict=True)]
-    return Frame(tuple(packed[:start]), tuple(packed[start + len(bare) :]))
+    frame = frame_of(tokenizer)
+    most = max(frame.types)
+    if most >= _TYPES:
+        raise UserError(f"the tokenizer gives token type {most}; training has room for 0 to 3")
+    return PackedFrame(
+        _packed(frame.before, frame.before_types),
+        _packed(frame.behind, frame.behind_types),
+        frame.text_type << TYPE_SHIFT,
+    )
+
+
+def _packed(ids: Sequence[int], types: Sequence[int]) -> tuple[int, ...]:
+    return tuple(i | kind << TYPE_SHIFT for i, kind in zip(ids, types, strict=True))
 
 
 def plain_backend(tokenizer: Any) -> Any:

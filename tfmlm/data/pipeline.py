@@ -17,10 +17,11 @@ import datasets
 import numpy as np
 import tensorflow as tf
 
+from tfmlm.checkpoint.inputs import takes_token_types
 from tfmlm.config import MaskingConfig
 from tfmlm.data.blocks import Blocks
 from tfmlm.data.masking import Masker, Unpacked
-from tfmlm.data.packing import ID_MASK, PADDING, Frame, Vocabulary, frame_of
+from tfmlm.data.packing import ID_MASK, PADDING, PackedFrame, Vocabulary, packed_frame
 
 
 @dataclass(frozen=True)
@@ -188,7 +189,7 @@ def masked_batches(
         Data set of (features, labels): features as `features_of`, labels int32 [rows, tokens]
         with −100 where nothing is to be predicted. One element is what a replica takes in a step.
     """
-    frame = frame_of(tokenizer)
+    frame = packed_frame(tokenizer)
     vocabulary = Vocabulary.of(tokenizer, model_vocabulary_size(model))
     stream = RowStream(
         blocks.dataset, order, layout, steps, first_step, filler_row(frame, vocabulary)
@@ -242,13 +243,7 @@ def _first_place(layout: Layout, first_step: int) -> Callable[[tf.Tensor], tf.Te
 
 def features_of(model: Any, tokenizer: Any) -> Callable[[Unpacked], dict[str, tf.Tensor]]:
     """A function from tokens to the model's inputs: those of the tokenizer's that it takes."""
-    import inspect
-
-    accepted = set(inspect.signature(model.call).parameters)
-    # A type vocabulary of one, as RoBERTa's, cannot take other types than 0.
-    types = "token_type_ids" in tokenizer.model_input_names and "token_type_ids" in accepted
-    types = types and getattr(model.config, "type_vocab_size", 2) not in (0, 1)
-    types = types and not isinstance(getattr(model.config, "type_vocab_sizes", None), list)
+    types = takes_token_types(model, tokenizer)
 
     def features(tokens: Unpacked) -> dict[str, tf.Tensor]:
         result = {"input_ids": tokens.ids, "attention_mask": tokens.attention_mask}
@@ -259,7 +254,7 @@ def features_of(model: Any, tokenizer: Any) -> Callable[[Unpacked], dict[str, tf
     return features
 
 
-def filler_row(frame: Frame, vocabulary: Vocabulary) -> np.ndarray:
+def filler_row(frame: PackedFrame, vocabulary: Vocabulary) -> np.ndarray:
     """A packed row of special tokens only, in which nothing is ever masked."""
     row = frame.wrap(np.zeros(0, np.int32))
     if not len(row) or any(i & ID_MASK not in vocabulary.special_ids for i in row):

@@ -18,7 +18,7 @@ from tfmlm.config import MaskingConfig
 from tfmlm.data.blocks import BlockBuilder
 from tfmlm.data.corpus import Corpus
 from tfmlm.data.masking import Masker
-from tfmlm.data.packing import Encoder, Vocabulary, frame_of
+from tfmlm.data.packing import Encoder, Vocabulary, packed_frame
 from tfmlm.data.pipeline import (
     Layout,
     Padder,
@@ -56,7 +56,7 @@ class BlockStream:
         self.corpus = corpus
         self.max_length = max_length
         self._encoder = Encoder(tokenizer, words)
-        self._frame = frame_of(tokenizer)
+        self._frame = packed_frame(tokenizer)
         self._line_by_line = line_by_line
         self._buffer_size = buffer_size
         self._seed = seed

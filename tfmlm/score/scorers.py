@@ -84,14 +84,13 @@ class CheckpointTarget:
     """A checkpoint folder without an export."""
 
     def __init__(self, folder: Path) -> None:
+        from tfmlm.checkpoint.frame import frame_of
         from tfmlm.checkpoint.load import load_model, load_tokenizer
-        from tfmlm.export.checking.filler import special_tokens
         from tfmlm.export.checking.scorer import CheckpointScorer
         from tfmlm.export.lengths import choose_max_length
 
         model, tokenizer = load_model(folder), load_tokenizer(folder)
-        prefix, suffix = special_tokens(tokenizer)
-        length = choose_max_length(model, tokenizer, None, len(prefix) + len(suffix))
+        length = choose_max_length(model, tokenizer, None, len(frame_of(tokenizer)))
         self._scorer = CheckpointScorer(model, tokenizer, length)
 
     def score(self, texts: Sequence[str]) -> list[ScoredText]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tfmlm.checkpoint.frame import frame_of
 from tfmlm.export.encoder.predictor import ModelPredictor, TokenTypes
 from tfmlm.export.graph.settings import DEFAULT_MAX_TEXT_BYTES, DEFAULT_TOP_K
 from tfmlm.export.graph.vocabulary import Vocabulary
@@ -51,9 +52,10 @@ class CheckpointFiller:
         self._max_text_bytes = max_text_bytes
         self._vocabulary = Vocabulary.of(tokenizer, model.config.vocab_size)
         self._special = set(self._vocabulary.special_ids)
-        self._prefix, self._suffix = special_tokens(tokenizer)
+        frame = frame_of(tokenizer)
+        self._prefix, self._suffix = frame.before, frame.behind
         self._room = max_length - len(self._prefix) - len(self._suffix)
-        self._predictor = ModelPredictor(model, TokenTypes.of(tokenizer, len(self._prefix)))
+        self._predictor = ModelPredictor(model, TokenTypes.of(model, tokenizer))
         self.mask_token = tokenizer.mask_token
 
     def fill(
@@ -153,16 +155,6 @@ class CheckpointFiller:
 
     def _pieces(self, text: str) -> list[int]:
         return self._tokenizer(text, add_special_tokens=False)["input_ids"]
-
-
-def special_tokens(tokenizer: Any) -> tuple[list[int], list[int]]:
-    """Ids that the tokenizer puts before and after a single text."""
-    content = tokenizer("a", add_special_tokens=False)["input_ids"]
-    whole = tokenizer("a")["input_ids"]
-    for before in range(len(whole) - len(content) + 1):
-        if whole[before : before + len(content)] == content:
-            return whole[:before], whole[before + len(content) :]
-    raise ValueError(f"tokenizer {type(tokenizer).__name__} does not keep a text in one piece")
 
 
 def _content_span(text: str, offsets: tuple[int, int]) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tfmlm.export.checking.filler import special_tokens
+from tfmlm.checkpoint.frame import frame_of
 from tfmlm.export.encoder.predictor import ModelPredictor, TokenTypes
 from tfmlm.export.graph.settings import DEFAULT_MAX_TEXT_BYTES
 
@@ -66,9 +66,10 @@ class CheckpointScorer:
     ) -> None:
         self._tokenizer = tokenizer
         self._max_text_bytes = max_text_bytes
-        self._prefix, self._suffix = special_tokens(tokenizer)
+        frame = frame_of(tokenizer)
+        self._prefix, self._suffix = frame.before, frame.behind
         self._room = max_length - len(self._prefix) - len(self._suffix)
-        self._predictor = ModelPredictor(model, TokenTypes.of(tokenizer, len(self._prefix)))
+        self._predictor = ModelPredictor(model, TokenTypes.of(model, tokenizer))
 
     def score(self, text: str) -> ScoredText:
         """Masks every token of a text in turn."""

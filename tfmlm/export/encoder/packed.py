@@ -62,7 +62,7 @@ class PackedPredictor(tf.Module):
         # First positions always count, so that there is a token even if no row attends to any.
         first = tf.equal(tf.range(shape[1]), 0)
         valid = tf.cast(tf.where(tf.not_equal(attention_mask, 0) | first), tf.int32)
-        hidden = self.embeddings(input_ids, valid)
+        hidden = self.embeddings(input_ids, attention_mask, valid)
         # Padding takes the first token's values: as a key it is masked, as a query it is dropped.
         place = tf.scatter_nd(valid, tf.range(tf.shape(valid)[0]), shape)
         # Not a product itself, so that the optimizer knows the scores' product in their sum.
@@ -92,8 +92,10 @@ class _Embeddings(tf.Module):
             summed = tf.cast(sum(rows), parts.position.dtype)
             self.position, self.token_type = tf.Variable(summed, trainable=False), None
 
-    def __call__(self, input_ids: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
-        """[n, hidden] for `places` int32 [n, 2], (row, position) in `input_ids` int32 [R, T]."""
+    def __call__(
+        self, input_ids: tf.Tensor, attention_mask: tf.Tensor, places: tf.Tensor
+    ) -> tf.Tensor:
+        """[n, hidden] for `places` int32 [n, 2], (row, position) in ids and mask [R, T]."""
         positions = places[:, 1]
         if self._position_ids is not None:
             positions = tf.gather_nd(self._position_ids(input_ids), places)
@@ -101,7 +103,7 @@ class _Embeddings(tf.Module):
         embedded += tf.gather(self.position, positions)
         if self.token_type is not None:
             assert self._token_types is not None
-            types = tf.gather_nd(self._token_types(input_ids), places)
+            types = tf.gather_nd(self._token_types(attention_mask), places)
             embedded += tf.gather(self.token_type, types)
         normed = self.norm(embedded, are_few(embedded))
         return normed if self.project is None else self.project(normed)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import tensorflow as tf
 
+from tfmlm.checkpoint.frame import Frame, frame_of
+from tfmlm.checkpoint.inputs import takes_token_types
 from tfmlm.checkpoint.masked_positions import base_layer, masked_logits
 
 
@@ -78,7 +79,7 @@ class ModelPredictor(tf.Module):
     def _inputs(self, input_ids: tf.Tensor, attention_mask: tf.Tensor) -> dict[str, tf.Tensor]:
         inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
         if self._token_types is not None:
-            inputs["token_type_ids"] = self._token_types(input_ids)
+            inputs["token_type_ids"] = self._token_types(attention_mask)
         return inputs
 
 
@@ -102,32 +103,32 @@ def run_with(model: Any, inputs: dict[str, tf.Tensor], call: Any) -> tf.Tensor:
 class TokenTypes:
     """The `token_type_ids` that a tokenizer gives for a single text.
 
-    Funnel gives its first token the type 2; other tokenizers give 0 throughout.
+    Funnel gives its first token the type 2; most tokenizers give 0 throughout.
     """
 
-    def __init__(self, prefix: Sequence[int], content: int) -> None:
-        self._prefix = list(prefix)
-        self._content = content
+    def __init__(self, frame: Frame) -> None:
+        self._before, self._text = list(frame.before_types), frame.text_type
+        self._behind = list(frame.behind_types)
 
     @classmethod
-    def of(cls, tokenizer: Any, prefix_length: int) -> TokenTypes | None:
-        """Reads them off a Hugging Face tokenizer; None if the model gets none from it."""
-        if "token_type_ids" not in tokenizer.model_input_names:
-            return None
-        encoded = tokenizer("a", return_token_type_ids=True)["token_type_ids"]
-        if encoded and isinstance(encoded[0], list):  # TAPAS has seven types a token
-            return None
-        return cls(encoded[:prefix_length], encoded[prefix_length])
+    def of(cls, model: Any, tokenizer: Any) -> TokenTypes | None:
+        """Those that the model is given of its tokenizer; None if it is given none."""
+        return cls(frame_of(tokenizer)) if takes_token_types(model, tokenizer) else None
 
     @property
     def are_zero(self) -> bool:
         """Whether every token has the type 0."""
-        return not any(self._prefix) and not self._content
+        return not any((*self._before, self._text, *self._behind))
 
-    def __call__(self, input_ids: tf.Tensor) -> tf.Tensor:
-        """int32 [R, T] for ids [R, T]."""
+    def __call__(self, attention_mask: tf.Tensor) -> tf.Tensor:
+        """int32 [R, T] for a mask [R, T] of tokens in their frame, padded behind."""
         if self.are_zero:
-            return tf.zeros_like(input_ids)
-        column = tf.minimum(tf.range(tf.shape(input_ids)[1]), len(self._prefix))
-        types = tf.gather(tf.constant([*self._prefix, self._content], tf.int32), column)
-        return tf.broadcast_to(types, tf.shape(input_ids))
+            return tf.zeros_like(attention_mask)
+        before, behind = len(self._before), len(self._behind)
+        column = tf.range(tf.shape(attention_mask)[1])
+        length = tf.reduce_max(attention_mask * (column + 1), axis=1, keepdims=True)
+        past = column + behind - length  # at least 0 behind the text
+        place = tf.where(past < 0, tf.minimum(column, before), before + 1 + past)
+        # Padding has the type of what stands last; nothing looks at it.
+        place = tf.minimum(place, before + behind)
+        return tf.gather(tf.constant([*self._before, self._text, *self._behind], tf.int32), place)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from tfmlm.checkpoint.frame import skipped_ids
+
 #: Marks that begin a token at a word start: byte-level BPE's and SentencePiece's.
 WORD_START_MARKS = ("\u0120", "\u2581")
 CONTINUATION = "##"
@@ -58,7 +60,7 @@ class Vocabulary:
         return cls(
             token_str=token_str,
             word=[(t if marks else t.removeprefix(CONTINUATION)).strip() for t in token_str],
-            special_ids=sorted(i for i in tokenizer.all_special_ids if i < size),
+            special_ids=[i for i in skipped_ids(tokenizer) if i < size],
             continuation=[_continuation(token, ids, marks, added) for token in tokens],
             word_start_prefix=_word_start_prefix(tokenizer, marks),
             ids=ids,

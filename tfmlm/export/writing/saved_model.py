@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tfmlm._version import __version__
+from tfmlm.checkpoint.frame import frame_of, skipped_ids
 from tfmlm.errors import UnsupportedTokenizerError, UserError
-from tfmlm.export.checking.filler import special_tokens
 from tfmlm.export.checking.validate import validate_export
 from tfmlm.export.encoder.bfloat16 import bfloat16_copy
 from tfmlm.export.encoder.packed import PackedPredictor
@@ -98,16 +98,16 @@ def export_saved_model(
     _check_positive(top_k=top_k, max_text_bytes=max_text_bytes, max_top_k=max_top_k)
     model, tokenizer = _loaded(model, tokenizer, tell)
     with new_version(export_dir, version) as target:
-        prefix, suffix = special_tokens(tokenizer)
+        frame = frame_of(tokenizer)
         settings = _settings(
             model,
             tokenizer,
             top_k=top_k,
             max_top_k=max_top_k,
             max_text_bytes=max_text_bytes,
-            max_length=choose_max_length(model, tokenizer, max_length, len(prefix) + len(suffix)),
-            prefix_ids=tuple(prefix),
-            suffix_ids=tuple(suffix),
+            max_length=choose_max_length(model, tokenizer, max_length, len(frame)),
+            prefix_ids=frame.before,
+            suffix_ids=frame.behind,
         )
         texts = _warmup_texts(warmup_texts, tokenizer.mask_token, settings.max_length)
         tell("building the tokenizer's graph")
@@ -116,9 +116,8 @@ def export_saved_model(
         if graph is not None:
             tell("testing the tokenizer's graph")
             tested = _tokenizer_test(graph, self_test)
-        predictor = _predictor(
-            model, TokenTypes.of(tokenizer, len(prefix)), DTYPES[dtype], settings
-        )
+        types = TokenTypes.of(model, tokenizer)
+        predictor = _predictor(model, types, DTYPES[dtype], settings)
         vocabulary = Vocabulary.of(tokenizer, settings.vocab_size) if graph is not None else None
         fill = FillMask(predictor, settings, graph, vocabulary)
         tell("writing the SavedModel")
@@ -180,7 +179,7 @@ def _settings(model: Any, tokenizer: Any, max_top_k: int | None, **given: Any) -
         mask_id=tokenizer.mask_token_id,
         pad_id=pad,
         unk_id=pad if unknown is None else unknown,
-        special_ids=tuple(sorted(tokenizer.all_special_ids)),
+        special_ids=skipped_ids(tokenizer),
         max_top_k=size if max_top_k is None else max_top_k,
         **given,
     )

@@ -6,14 +6,17 @@ https://github.com/huggingface/tokenizers/blob/v0.22.2/tokenizers/src/utils/trun
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
-from tokenizers import Encoding
+from tokenizers import Encoding, Tokenizer
+from tokenizers.models import WordLevel
 
 from tfmlm.errors import UnsupportedTokenizerError
 from tfmlm.tokenizer_graph.registry import BuildContext
+
+_WORDS = ("a", "b")
 
 
 @dataclass(frozen=True)
@@ -40,20 +43,28 @@ def probe_templates(context: BuildContext) -> tuple[Template, Template]:
     """The templates for a single text and for a pair.
 
     Raises:
+        UnsupportedTokenizerError: as `template_of`.
+    """
+    post_processor = context.tokenizer.post_processor
+    return template_of(post_processor, 1), template_of(post_processor, 2)
+
+
+def template_of(post_processor: Any, texts: int) -> Template:
+    """What a Rust post-processor (None: nothing) puts around one text or two.
+
+    It is asked in a tokenizer of two words, so that nothing depends on what the real one makes of
+    a sample: post-processors hold the ids of their special tokens themselves.
+
+    Raises:
         UnsupportedTokenizerError: a text is left out, doubled, or comes in another order.
     """
-    rust = context.tokenizer
-    for text in _samples(context):
-        if rust.encode(text, add_special_tokens=False).ids:
-            return _template(rust.encode(text), 1), _template(rust.encode(text, text), 2)
-    raise UnsupportedTokenizerError("model.vocab", "a vocabulary that encodes nothing")
-
-
-def _samples(context: BuildContext) -> Iterator[str]:
-    """Short texts, until one has a token: an empty text says nothing about the order."""
-    yield from "aA0L."
-    yield from (token.content for token in context.spec.added_tokens)
-    yield from context.tokenizer.get_vocab()
+    probe = Tokenizer(WordLevel({word: number for number, word in enumerate(_WORDS)}))
+    if post_processor is not None:
+        probe.post_processor = post_processor
+    found = [_template(probe.encode(*[word] * texts), texts) for word in _WORDS]
+    if found[0] != found[1]:  # a text's own token where only special tokens should be
+        raise UnsupportedTokenizerError("post_processor", "a template that doubles a text")
+    return found[0]
 
 
 def _template(encoding: Encoding, texts: int) -> Template:
@@ -68,11 +79,10 @@ def _template(encoding: Encoding, texts: int) -> Template:
             fixed[-1] = tuple(number for _, number, _ in items)
             fixed_types[-1] = tuple(kind for _, _, kind in items)
             continue
-        kinds = {kind for _, _, kind in items}
-        if sequence != expected or len(kinds) != 1:
+        if sequence != expected or len(items) != 1:
             raise UnsupportedTokenizerError("post_processor", "a template with texts out of order")
         expected += 1
-        text_types.append(kinds.pop())
+        text_types.append(items[0][2])
         fixed.append(())
         fixed_types.append(())
     if expected != texts:
