@@ -14,7 +14,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import EsmTokenizer, PreTrainedTokenizerFast
 
 import tfmlm
-from tests.architectures import small_model
+from tests.small_models import small_model
 from tests.tokenizer_graph.trained import bert_uncased, roberta
 from tfmlm.checkpoint.frame import Frame, frame_of, skipped_ids
 from tfmlm.cli._fill_targets import CheckpointTarget

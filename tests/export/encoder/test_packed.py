@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tests.small_models import small_model
+from tfmlm.checkpoint.frame import Frame
 from tfmlm.export.encoder.packed import PackedPredictor
 from tfmlm.export.encoder.packed_parts import ARCHITECTURES, is_packable
 from tfmlm.export.encoder.predictor import ModelPredictor, TokenTypes
@@ -54,9 +55,11 @@ def test_logits_and_variables(monkeypatch, architecture, form):
     assert _numbers(packed.variables) == _numbers(needed)
 
 
-@pytest.mark.parametrize("types", [TokenTypes([1], 0), TokenTypes([0], 1)])
+@pytest.mark.parametrize(
+    "types", [{"before_types": (1,)}, {"text_type": 1}, {"behind_types": (1,)}]
+)
 def test_token_types_of_the_tokenizer(types):
-    model = small_model("bert")
+    model, types = small_model("bert"), TokenTypes(Frame(**types))
     ids = tf.constant([[5, 6, 7], [8, 9, 1]])
     attention, indices = tf.constant([[1, 1, 1], [1, 1, 0]]), tf.constant([[0, 0], [0, 2], [1, 1]])
     found, expected = (
