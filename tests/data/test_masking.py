@@ -9,7 +9,7 @@ import tensorflow as tf
 from tests.training import small
 from tfmlm.config import MaskingConfig
 from tfmlm.data.masking import IGNORED, Masker
-from tfmlm.data.packing import CONTINUES, ID_MASK, PADDING, Encoder, Vocabulary, frame_of
+from tfmlm.data.packing import CONTINUES, ID_MASK, PADDING, Encoder, Vocabulary, packed_frame
 
 KINDS = ("wordpiece", "bpe", "unigram")
 TEXT = "Unquestionably extraordinary dictionaries, it's said: reimplementation of assignments"
@@ -24,7 +24,7 @@ def rows(kind: str, count: int, length: int = 64) -> np.ndarray:
     """Packed rows with text, a mask token written in the text, and padding."""
     tokenizer = small.tokenizer(kind)
     text = f"{TEXT} {tokenizer.mask_token} {TEXT}"
-    row = frame_of(tokenizer).wrap(next(Encoder(tokenizer, words=True)([text])))[:length]
+    row = packed_frame(tokenizer).wrap(next(Encoder(tokenizer, words=True)([text])))[:length]
     row = np.pad(row, (0, length - len(row) + 3), constant_values=PADDING)
     return np.repeat(row[np.newaxis], count, axis=0)
 
@@ -82,7 +82,7 @@ def test_one_token_is_selected_even_at_a_tiny_rate() -> None:
 
 
 def test_row_of_special_tokens_has_none() -> None:
-    frame = frame_of(small.tokenizer())
+    frame = packed_frame(small.tokenizer())
     for config in MODES.values():
         _, labels, _ = mask("bpe", config, frame.wrap(np.zeros(0, np.int32))[np.newaxis])
         assert (labels == IGNORED).all()
