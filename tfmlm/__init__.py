@@ -18,6 +18,7 @@ _LAZY = {
     "GraphTokenizer": "tfmlm.tokenizer_graph",
     "export_saved_model": "tfmlm.export",
     "load": "tfmlm.export",
+    "BatchFiller": "tfmlm.batch",
     "prepare_dataset": "tfmlm.data",
     "create_optimizer": "tfmlm.training",
     "get_strategy": "tfmlm.training",
@@ -29,6 +30,7 @@ _LAZY = {
 _LAZY_MODULES = {"client"}
 
 __all__ = [  # noqa: F822 (most of them are found by __getattr__)
+    "BatchFiller",
     "GraphTokenizer",
     "MaskedLMTrainer",
     "PushToHub",
@@ -44,6 +46,7 @@ __all__ = [  # noqa: F822 (most of them are found by __getattr__)
 ]
 
 if TYPE_CHECKING:
+    from tfmlm.batch import BatchFiller
     from tfmlm.checkpoint.load import load_model, load_tokenizer
     from tfmlm.data import prepare_dataset
     from tfmlm.export import export_saved_model, load

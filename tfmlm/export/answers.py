@@ -15,17 +15,33 @@ def require_masks(texts: Sequence[str], statuses: Iterable[Any], mask_token: str
         UserError: a text has no mask or is over the byte limit of the export.
     """
     for number, (text, status) in enumerate(zip(texts, statuses, strict=True), start=1):
-        which = f"text {number}" if len(texts) > 1 else "the text"
-        shown = repr(text if len(text) <= 60 else text[:60] + "…")
-        if _string(status) == "no_mask":
-            raise UserError(
-                f"{which} holds no {mask_token}: {shown}; put one where a word is asked"
-            )
-        if _string(status) == "too_long":
-            raise UserError(
-                f"{which} is over the byte limit of the export ({len(text.encode())} bytes); "
-                "shorten it or export with a larger --max_text_bytes"
-            )
+        raw = text.encode("utf-8", "replace")
+        refuse_unfilled(number, len(texts) == 1, raw, _string(status), mask_token)
+
+
+def refuse_unfilled(number: int, single: bool, text: bytes, status: str, mask_token: str) -> None:
+    """Checks one text's status.
+
+    Args:
+        number: of the text, from 1.
+        single: whether it is the only one.
+        text: in UTF-8.
+        status: what the export says of it.
+        mask_token: what stands for a word.
+
+    Raises:
+        UserError: it has no mask or is over the byte limit of the export.
+    """
+    which = "the text" if single else f"text {number}"
+    if status == "no_mask":
+        shown = text[:240].decode("utf-8", "replace")
+        shown = repr(shown if len(shown) <= 60 else shown[:60] + "…")
+        raise UserError(f"{which} holds no {mask_token}: {shown}; put one where a word is asked")
+    if status == "too_long":
+        raise UserError(
+            f"{which} is over the byte limit of the export ({len(text)} bytes); "
+            "shorten it or export with a larger --max_text_bytes"
+        )
 
 
 def pipeline_items(outputs: Mapping[str, Any], limit: int | None = None) -> list[Any]:
