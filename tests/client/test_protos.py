@@ -10,6 +10,7 @@ from tensorflow.core.framework import tensor_pb2, tensor_shape_pb2
 from tensorflow_serving.apis import get_model_status_pb2, model_pb2, predict_pb2, status_pb2
 
 from tfmlm.client import protos
+from tfmlm.client.dtypes import DataType
 
 REAL = {
     "TensorProto": tensor_pb2.TensorProto,
@@ -67,7 +68,7 @@ def test_a_request_reads_as_the_real_one() -> None:
     own.model_spec.name = "mlm"
     own.model_spec.version.value = 3
     own.model_spec.signature_name = "fill_mask_top_k"
-    own.inputs["top_k"].dtype = protos.DT_INT32
+    own.inputs["top_k"].dtype = DataType.INT32
     own.inputs["top_k"].int_val.extend([1, -2])
     own.inputs["top_k"].tensor_shape.dim.add(size=2)
     real = predict_pb2.PredictRequest.FromString(own.SerializeToString())

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfmlm.client import protos
+from tfmlm.client.dtypes import DataType
 from tfmlm.client.tensors import fill_tensor, read_tensor
 
 SHAPES = st.lists(st.integers(0, 3), min_size=0, max_size=4)
@@ -47,7 +48,7 @@ def test_reads_what_tensorflow_writes(shape: list[int], dtype: str, seed: int) -
 
 def test_reads_string_content_as_tensorflow_encodes_it() -> None:
     values = [b"", b"a" * 127, b"b" * 128, "é".encode() * 9000]
-    proto = protos.TensorProto(dtype=protos.DT_STRING)
+    proto = protos.TensorProto(dtype=DataType.STRING)
     proto.tensor_shape.dim.add(size=4)
     lengths = b"\x00" + b"\x7f" + b"\x80\x01" + b"\xd0\x8c\x01"
     proto.tensor_content = lengths + b"".join(values)
@@ -74,7 +75,7 @@ def test_writes_what_tensorflow_reads(values, dtype) -> None:
 
 
 def test_one_value_stands_for_all() -> None:
-    proto = protos.TensorProto(dtype=protos.DT_INT32, int_val=[7])
+    proto = protos.TensorProto(dtype=DataType.INT32, int_val=[7])
     proto.tensor_shape.dim.add(size=3)
     assert read_tensor(proto) == [7, 7, 7]
 
@@ -82,11 +83,11 @@ def test_one_value_stands_for_all() -> None:
 def test_refuses_an_unknown_type_and_a_wrong_number_of_values() -> None:
     with pytest.raises(ValueError, match="tensor type 99"):
         read_tensor(protos.TensorProto(dtype=99))
-    proto = protos.TensorProto(dtype=protos.DT_INT32, int_val=[7, 8])
+    proto = protos.TensorProto(dtype=DataType.INT32, int_val=[7, 8])
     proto.tensor_shape.dim.add(size=3)
     with pytest.raises(ValueError, match=r"shape \[3\] has 2 values"):
         read_tensor(proto)
-    proto = protos.TensorProto(dtype=protos.DT_STRING, tensor_content=b"\x05ab")
+    proto = protos.TensorProto(dtype=DataType.STRING, tensor_content=b"\x05ab")
     proto.tensor_shape.dim.add(size=1)
     with pytest.raises(ValueError, match="another length"):
         read_tensor(proto)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -13,6 +14,9 @@ from tfmlm.client.job import FillJob, Pause, Predict
 from tfmlm.client.results import Answer
 from tfmlm.client.settings import Retries
 from tfmlm.errors import UserError
+
+#: Longest answer that clients take unless told otherwise.
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
 Texts = str | bytes | Sequence[str | bytes]
 TopK = int | Sequence[int] | None
@@ -27,19 +31,31 @@ class Client(ABC):
         timeout: seconds for one request.
         retries: what to do while the server is unavailable.
         max_batch_size: most texts in one request; a lower limit of the server is found out.
+        max_answer_bytes: longer answers are refused.
     """
 
     def __init__(
-        self, address: str, timeout: float, retries: Retries | int, max_batch_size: int
+        self,
+        address: str,
+        timeout: float,
+        retries: Retries | int,
+        max_batch_size: int,
+        max_answer_bytes: int,
     ) -> None:
         if timeout <= 0:
             raise UserError(f"timeout must be over 0 seconds. Received: {timeout}")
         if max_batch_size < 1:
             raise UserError(f"max_batch_size must be at least 1. Received: {max_batch_size}")
+        if not 0 < max_answer_bytes < 1 << 31:
+            raise UserError(
+                f"max_answer_bytes must be 1 to {(1 << 31) - 1}. Received: {max_answer_bytes}"
+            )
         self.address = address
         self.timeout = timeout
         self.retries = Retries(attempts=retries) if isinstance(retries, int) else retries
         self.max_batch_size = max_batch_size
+        self.max_answer_bytes = max_answer_bytes
+        self._lock = threading.Lock()
 
     def fill(
         self, texts: Texts, top_k: TopK = None, targets: Targets = None, *, errors: str = "raise"
@@ -90,7 +106,7 @@ class Client(ABC):
         end = time.monotonic() + seconds
         while True:
             try:
-                states = self.status()
+                states = self._status(min(self.timeout, max(end - time.monotonic(), 0.1)))
             except ServingError as error:
                 failure = error
             else:
@@ -102,6 +118,10 @@ class Client(ABC):
             if time.monotonic() > end:
                 raise failure
             time.sleep(0.1)
+
+    def _wrong(self, what: str) -> ServingError:
+        """The error for an answer that is none."""
+        return ServingError("INTERNAL", f"the answer is wrong: {what}", self.address)
 
     def _run(self, job: FillJob) -> list[Answer]:
         steps = job.steps(self.max_batch_size, self.retries, self.address)
@@ -143,9 +163,16 @@ class Client(ABC):
     @abstractmethod
     async def _predict_async(self, request: Predict) -> dict[str, Any]: ...
 
-    @abstractmethod
     def status(self) -> dict[int, str]:
-        """The state of every version the server knows, such as `{1: "AVAILABLE"}`."""
+        """The state of every version the server knows, such as `{1: "AVAILABLE"}`.
+
+        Raises:
+            ServingError: the server refused, failed, or could not be reached.
+        """
+        return self._status(self.timeout)
+
+    @abstractmethod
+    def _status(self, timeout: float) -> dict[int, str]: ...
 
     @abstractmethod
     def close(self) -> None:

@@ -30,6 +30,9 @@ _CODES = {400: "INVALID_ARGUMENT", 404: "NOT_FOUND", 405: "UNIMPLEMENTED", 413: 
 for _code, _status in HTTP_STATUS.items():
     _CODES.setdefault(_status, _code)
 
+#: What a server says is shown up to this many characters; it may be a stranger's megabyte.
+_SHOWN = 2000
+
 #: Codes for which the request itself is to blame.
 _USER = {"INVALID_ARGUMENT", "NOT_FOUND", "FAILED_PRECONDITION", "OUT_OF_RANGE", "UNIMPLEMENTED"}
 
@@ -45,10 +48,10 @@ class ServingError(TfmlmError):
 
     def __init__(self, code: str, details: str, address: str) -> None:
         self.code = code
-        self.details = details
+        self.details = details if len(details) <= _SHOWN else details[:_SHOWN] + "…"
         self.address = address
         self.exit_code = 2 if code in _USER else 1
-        super().__init__(f"{address}: {code}: {' '.join(details.split())}")
+        super().__init__(f"{address}: {code}: {' '.join(self.details.split())}")
 
     @property
     def retryable(self) -> bool:
@@ -58,10 +61,18 @@ class ServingError(TfmlmError):
     @property
     def batch_limit(self) -> int | None:
         """The server's limit of rows, if the request was refused for having more."""
-        found = re.search(r"is larger than maximum (?:input )?batch size (\d+)", self.details)
+        found = re.search(r"is larger than maximum (?:input )?batch size (\d{1,9})\b", self.details)
         return int(found[1]) if found else None
 
 
 def code_of_http_status(status: int) -> str:
     """The status code that an HTTP status stands for; several codes share 400 and 500."""
     return _CODES.get(status, "UNKNOWN")
+
+
+def no_server(address: str) -> ServingError:
+    """The error where nothing listens."""
+    place = re.sub(r"^[a-z]+://|(?<!/)/(?!/).*", "", address) if "unix:" not in address else address
+    return ServingError(
+        "UNAVAILABLE", f"no server at {place}; start one with `tfmlm serve`", address
+    )

@@ -7,20 +7,20 @@ from typing import Any
 
 import grpc
 import grpc.aio
+from google.protobuf.message import DecodeError
 
 from tfmlm.client import protos
-from tfmlm.client.base import Client
-from tfmlm.client.errors import ServingError
+from tfmlm.client.base import MAX_ANSWER_BYTES, Client
+from tfmlm.client.errors import ServingError, no_server
 from tfmlm.client.job import Predict
 from tfmlm.client.settings import Retries, Tls
+from tfmlm.client.states import VersionState
 from tfmlm.client.tensors import fill_tensor, read_tensor
 from tfmlm.errors import UserError
 
 _PREDICT = "/tensorflow.serving.PredictionService/Predict"
 _STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
-_MAX_MESSAGE_BYTES = 256 * 1024 * 1024
-# get_model_status.proto, ModelVersionStatus.State
-_STATES = {0: "UNKNOWN", 10: "START", 20: "LOADING", 30: "AVAILABLE", 40: "UNLOADING", 50: "END"}
+_LARGEST_REQUEST = 256 * 1024 * 1024
 
 
 class GrpcClient(Client):
@@ -35,6 +35,7 @@ class GrpcClient(Client):
         max_batch_size: most texts in one request.
         tls: a `Tls`, or True for TLS with the system's certificate authorities.
         metadata: pairs sent with every request, such as `("authorization", "Bearer …")`.
+        max_answer_bytes: longer answers are refused.
 
     Raises:
         UserError: an argument is wrong.
@@ -52,6 +53,7 @@ class GrpcClient(Client):
         max_batch_size: int = 64,
         tls: Tls | bool = False,
         metadata: tuple[tuple[str, str], ...] = (),
+        max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
         if "://" in target and not target.startswith(("dns:", "unix:", "ipv4:", "ipv6:")):
             raise UserError(f"target must be host:port. Received: {target!r}")
@@ -59,15 +61,19 @@ class GrpcClient(Client):
             raise UserError("the model's name is missing")
         if version is not None and label is not None:
             raise UserError("give a version or a label, not both")
-        super().__init__(f"grpc://{target}/{model}", timeout, retries, max_batch_size)
+        super().__init__(
+            f"grpc://{target}/{model}", timeout, retries, max_batch_size, max_answer_bytes
+        )
         self._target = target
         self._spec = {"name": model}
         self._version, self._label = version, label
         self._metadata = metadata or None
         self._credentials = _credentials(tls)
         self._options: list[tuple[str, Any]] = [
-            ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
-            ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
+            ("grpc.max_receive_message_length", max_answer_bytes),
+            ("grpc.max_send_message_length", _LARGEST_REQUEST),
+            # no compressed answers (bit 0: identity): what they hold has no limit in gRPC
+            ("grpc.compression_enabled_algorithms_bitset", 1),
             ("grpc.enable_retries", 0),  # done here, alike for both protocols
             ("grpc.initial_reconnect_backoff_ms", 100),
             ("grpc.max_reconnect_backoff_ms", 2000),
@@ -77,21 +83,17 @@ class GrpcClient(Client):
         self._channel: grpc.Channel | None = None
         self._async_channel: grpc.aio.Channel | None = None
 
-    def status(self) -> dict[int, str]:
+    def _status(self, timeout: float) -> dict[int, str]:
         request = protos.GetModelStatusRequest()
         request.model_spec.name = self._spec["name"]
-        call = self._sync().unary_unary(
-            _STATUS,
-            request_serializer=protos.GetModelStatusRequest.SerializeToString,
-            response_deserializer=protos.GetModelStatusResponse.FromString,
-        )
+        call = self._sync().unary_unary(_STATUS)
         try:
-            reply = call(request, timeout=self.timeout, metadata=self._metadata)
+            body = call(request.SerializeToString(), timeout=timeout, metadata=self._metadata)
         except grpc.RpcError as error:
             raise self._error(error) from None
+        reply = self._parse(protos.GetModelStatusResponse, body)
         return {
-            entry.version: _STATES.get(entry.state, str(entry.state))
-            for entry in reply.model_version_status
+            entry.version: VersionState.name_of(entry.state) for entry in reply.model_version_status
         }
 
     def close(self) -> None:
@@ -106,16 +108,13 @@ class GrpcClient(Client):
             self._async_channel = None
 
     def _predict(self, request: Predict) -> dict[str, Any]:
-        call = self._sync().unary_unary(
-            _PREDICT,
-            request_serializer=protos.PredictRequest.SerializeToString,
-            response_deserializer=protos.PredictResponse.FromString,
-        )
+        # bytes in and out: what is no message is our error, not a traceback of gRPC's
+        call = self._sync().unary_unary(_PREDICT)
         try:
-            reply = call(self._message(request), timeout=self.timeout, metadata=self._metadata)
+            body = call(self._message(request), timeout=self.timeout, metadata=self._metadata)
         except grpc.RpcError as error:
             raise self._error(error) from None
-        return self._outputs(reply)
+        return self._outputs(body)
 
     async def _predict_async(self, request: Predict) -> dict[str, Any]:
         if self._async_channel is None:
@@ -125,18 +124,12 @@ class GrpcClient(Client):
                 self._async_channel = grpc.aio.secure_channel(
                     self._target, self._credentials, options=self._options
                 )
-        call = self._async_channel.unary_unary(
-            _PREDICT,
-            request_serializer=protos.PredictRequest.SerializeToString,
-            response_deserializer=protos.PredictResponse.FromString,
-        )
+        call = self._async_channel.unary_unary(_PREDICT)
         try:
-            reply = await call(
-                self._message(request), timeout=self.timeout, metadata=self._metadata
-            )
+            body = await call(self._message(request), timeout=self.timeout, metadata=self._metadata)
         except grpc.aio.AioRpcError as error:
             raise self._error(error) from None
-        return self._outputs(reply)
+        return self._outputs(body)
 
     def _sync(self) -> grpc.Channel:
         if self._channel is None:
@@ -148,7 +141,7 @@ class GrpcClient(Client):
                 )
         return self._channel
 
-    def _message(self, request: Predict) -> Any:
+    def _message(self, request: Predict) -> bytes:
         # no output_filter: the server optimizes the graph anew for each set of outputs, which takes
         # seconds, and warm-up has done so for the whole set; nor do different sets share batches
         message = protos.PredictRequest()
@@ -161,16 +154,30 @@ class GrpcClient(Client):
             spec.version_label = self._label
         for name, values in request.inputs.items():
             fill_tensor(message.inputs[name], values)
-        return message
+        return message.SerializeToString()
 
-    def _outputs(self, reply: Any) -> dict[str, Any]:
+    def _parse(self, kind: Any, body: bytes) -> Any:
         try:
-            return {name: read_tensor(tensor) for name, tensor in reply.outputs.items()}
-        except ValueError as error:
-            raise ServingError("INTERNAL", str(error), self.address) from None
+            return kind.FromString(body)
+        except DecodeError:
+            raise self._wrong(f"no {kind.DESCRIPTOR.name}") from None
+
+    def _outputs(self, body: bytes) -> dict[str, Any]:
+        outputs = {}
+        for name, tensor in self._parse(protos.PredictResponse, body).outputs.items():
+            try:
+                outputs[name] = read_tensor(tensor)
+            except ValueError as error:
+                raise self._wrong(f"output {name[:40]!r}: {error}") from None
+        return outputs
 
     def _error(self, error: Any) -> ServingError:
-        return ServingError(error.code().name, error.details() or "", self.address)
+        details = error.details() or ""
+        if error.code() == grpc.StatusCode.UNAVAILABLE and (
+            "Connection refused" in details or "No such file or directory" in details
+        ):
+            return no_server(self.address)
+        return ServingError(error.code().name, details, self.address)
 
 
 def _credentials(tls: Tls | bool) -> grpc.ChannelCredentials | None:

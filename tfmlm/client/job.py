@@ -17,6 +17,8 @@ from tfmlm.client.settings import Retries
 from tfmlm.errors import UserError
 
 MAX_TOP_K = 1_000_000
+#: A server has one limit of rows, or two (its own and that of its batching).
+MAX_LIMITS = 4
 
 
 @dataclass(frozen=True)
@@ -89,17 +91,16 @@ class FillJob:
         """
         pending = deque(_chunks(self.rows, max_batch_size))
         answers: list[Answer] = []
-        attempt = 0
+        attempt = limits = 0
         while pending:
             rows = pending.popleft()
             reply = yield _request(rows)
             if isinstance(reply, ServingError):
                 limit = reply.batch_limit
-                if limit is not None and limit < len(rows):
-                    smaller = _chunks(
-                        [r for chunk in (rows, *pending) for r in chunk], max(limit, 1)
-                    )
-                    pending = deque(smaller)
+                if limit is not None and 0 < limit < len(rows) and limits < MAX_LIMITS:
+                    limits += 1
+                    left = [row for chunk in (rows, *pending) for row in chunk]
+                    pending = deque(_chunks(left, limit))
                 elif reply.retryable and attempt < retries.attempts:
                     attempt += 1
                     pending.appendleft(rows)

@@ -17,9 +17,6 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from tfmlm.client.descriptors import file_descriptor
 
-#: DataType numbers of `types.proto` that signatures of a masked language model can have.
-DT_FLOAT, DT_DOUBLE, DT_INT32, DT_STRING, DT_INT64, DT_BOOL = 1, 2, 3, 7, 9, 10
-
 _TENSOR = {
     "TensorShapeProto": ["2 repeated .tensorflow.TensorShapeProto.Dim dim", "3 bool unknown_rank"],
     "TensorShapeProto.Dim": ["1 int64 size", "2 string name"],

@@ -11,6 +11,8 @@ from tfmlm.errors import UserError
 
 #: Outputs of an export that `fill` needs.
 NEEDED_OUTPUTS = ("score", "token", "token_str", "sequence", "mask_count", "status")
+#: Most masks of a text that an answer may count and have no places for.
+MAX_MASKS_OUTSIDE = 1024
 #: One list of fills for a text with one mask, a list per mask for a text with several.
 Fills = "list[Fill] | list[list[Fill]]"
 
@@ -81,7 +83,8 @@ def answers_from_outputs(
         top_k: keep at most so many candidates of each row.
 
     Raises:
-        ServingError: an output is missing or has another number of rows.
+        ServingError: an output is missing, has another number of rows, or is not of the shape and
+            the types that an export of tfmlm answers with; says which one and where.
     """
     for name in NEEDED_OUTPUTS:
         if name not in outputs:
@@ -91,26 +94,93 @@ def answers_from_outputs(
                 f"Received: {', '.join(sorted(outputs))}",
                 address,
             )
-        if len(outputs[name]) != rows:
-            raise ServingError(
-                "INTERNAL",
-                f"{rows} texts sent, {len(outputs[name])} rows of {name!r} back",
-                address,
+    columns = {name: outputs[name] for name in NEEDED_OUTPUTS}
+    columns["filled"] = outputs.get("filled")
+    if columns["filled"] is None:
+        columns["filled"] = [None] * rows
+    try:
+        for name, column in columns.items():
+            if not isinstance(column, list):
+                raise _WrongShape(f"{name!r} is {_kind(column)}, not a list")
+            if len(column) != rows:
+                raise _WrongShape(f"{rows} texts sent, {len(column)} rows of {name!r} back")
+        return [
+            _answer({name: column[row] for name, column in columns.items()}, row, top_k)
+            for row in range(rows)
+        ]
+    except _WrongShape as error:
+        raise ServingError("INTERNAL", f"the answer is wrong: {error}", address) from None
+
+
+class _WrongShape(Exception):
+    """What of an answer is not as it has to be."""
+
+
+def _answer(values: dict[str, Any], row: int, top_k: Sequence[int] | None) -> Answer:
+    count, status, filled = values["mask_count"], values["status"], values["filled"]
+    if not _is(count, int) or count < 0:
+        raise _WrongShape(f"'mask_count'[{row}] is {_kind(count)}, not a number of masks")
+    if not isinstance(status, str):
+        raise _WrongShape(f"'status'[{row}] is {_kind(status)}, not a string")
+    if filled is not None and not isinstance(filled, str):
+        raise _WrongShape(f"'filled'[{row}] is {_kind(filled)}, not a string")
+    per_mask = [_list(values[name], f"{name!r}[{row}]") for name in _CANDIDATES]
+    _require_equal_lengths(per_mask, f"[{row}]", "masks")
+    if count > len(per_mask[0]) + MAX_MASKS_OUTSIDE:
+        raise _WrongShape(
+            f"'mask_count'[{row}] is {count} where there are {len(per_mask[0])} masks"
+        )
+    masks = []
+    for number in range(min(count, len(per_mask[0]))):
+        where = f"[{row}][{number}]"
+        lists = [
+            _list(mask[number], f"{name!r}{where}")
+            for name, mask in zip(_CANDIDATES, per_mask, strict=True)
+        ]
+        _require_equal_lengths(lists, where, "candidates")
+        for name, candidates in zip(_CANDIDATES, lists, strict=True):
+            kind = _CANDIDATES[name]
+            for value in candidates:
+                if not _is(value, kind) or (isinstance(value, int) and abs(value) >= 1 << 31):
+                    raise _WrongShape(f"{name!r}{where} holds {_kind(value)}")
+        fills = [Fill(float(s), t, *texts) for s, t, *texts in zip(*lists, strict=True) if t >= 0]
+        masks.append(fills if top_k is None else fills[: top_k[row]])
+    masks += [[] for _ in range(count - len(masks))]
+    return Answer(masks, status, count, filled)
+
+
+#: Outputs [rows, masks, k] and what their elements are.
+_CANDIDATES: dict[str, Any] = {
+    "score": int | float,
+    "token": int,
+    "token_str": str,
+    "sequence": str,
+}
+
+
+def _is(value: Any, kind: Any) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def _list(value: Any, where: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise _WrongShape(f"{where} is {_kind(value)}, not a list")
+    return value
+
+
+def _require_equal_lengths(lists: list[list[Any]], where: str, what: str) -> None:
+    for name, values in zip(_CANDIDATES, lists, strict=True):
+        if len(values) != len(lists[0]):
+            raise _WrongShape(
+                f"'score'{where} has {len(lists[0])} {what}, {name!r}{where} {len(values)}"
             )
-    filled = outputs.get("filled") or [None] * rows
-    answers = []
-    for row in range(rows):
-        count = outputs["mask_count"][row]
-        columns = [outputs[name][row] for name in ("score", "token", "token_str", "sequence")]
-        masks = [
-            [Fill(*values) for values in zip(*mask, strict=True) if values[1] >= 0]
-            for mask in zip(*columns, strict=True)
-        ][:count]
-        masks += [[] for _ in range(count - len(masks))]
-        if top_k is not None:
-            masks = [mask[: top_k[row]] for mask in masks]
-        answers.append(Answer(masks, outputs["status"][row], count, filled[row]))
-    return answers
+
+
+def _kind(value: Any) -> str:
+    """A value for a message, cut."""
+    shown = repr(value) if isinstance(value, str | int | float | None) else ""
+    kind = "null" if value is None else type(value).__name__
+    return f"{kind} {shown[:40]}" if shown and value is not None else kind
 
 
 def require_masks(texts: Sequence[str | bytes], answers: Sequence[Answer]) -> None:

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import array
+import math
 import sys
 from typing import Any
 
-from tfmlm.client import protos
+from tfmlm.client.dtypes import DataType
+from tfmlm.client.string_content import decode_strings
+
+#: A few bytes may stand for a whole tensor whose elements are equal; this many of them at most.
+MAX_REPEATED = 65_536
+_MAX_RANK = 8
 
 _FIELDS = {
-    protos.DT_FLOAT: "float_val",
-    protos.DT_DOUBLE: "double_val",
-    protos.DT_INT32: "int_val",
-    protos.DT_INT64: "int64_val",
-    protos.DT_STRING: "string_val",
-    protos.DT_BOOL: "bool_val",
+    DataType.FLOAT: "float_val",
+    DataType.DOUBLE: "double_val",
+    DataType.INT32: "int_val",
+    DataType.INT64: "int64_val",
+    DataType.STRING: "string_val",
+    DataType.BOOL: "bool_val",
 }
 _ARRAY_CODES = {
-    protos.DT_FLOAT: "f",
-    protos.DT_DOUBLE: "d",
-    protos.DT_INT32: "i",
-    protos.DT_INT64: "q",
-    protos.DT_BOOL: "b",
+    DataType.FLOAT: "f",
+    DataType.DOUBLE: "d",
+    DataType.INT32: "i",
+    DataType.INT64: "q",
+    DataType.BOOL: "b",
 }
 
 
@@ -34,10 +40,10 @@ def fill_tensor(tensor: Any, values: list[Any]) -> None:
     for size in shape:
         tensor.tensor_shape.dim.add(size=size)
     if values and isinstance(values[0], int):
-        tensor.dtype = protos.DT_INT32
+        tensor.dtype = DataType.INT32
         tensor.int_val.extend(values)
     else:
-        tensor.dtype = protos.DT_STRING
+        tensor.dtype = DataType.STRING
         tensor.string_val.extend(v if isinstance(v, bytes) else v.encode("utf-8") for v in values)
 
 
@@ -45,21 +51,32 @@ def read_tensor(tensor: Any) -> Any:
     """The values as nested lists of the tensor's shape; strings decoded as UTF-8, with U+FFFD for
     bytes that are none.
 
+    The shape is judged before anything is made: it takes no memory to claim a size.
+
     Raises:
-        ValueError: a type this client does not know, or another number of values than the shape's.
+        ValueError: a type this client does not know, a shape that cannot be, or another number of
+            values than the shape's.
     """
-    shape = [dim.size for dim in tensor.tensor_shape.dim]
-    count = 1
-    for size in shape:
-        count *= size
     if tensor.dtype not in _FIELDS:
         raise ValueError(f"tensor type {tensor.dtype} is not known to this client")
-    values = _content(tensor, count) if tensor.tensor_content else list(_values(tensor))
-    if len(values) == 1 and count > 1:
-        values *= count  # TensorProto's short form: one value for all
-    if len(values) != count:
-        raise ValueError(f"a tensor of shape {shape} has {len(values)} values")
-    if tensor.dtype == protos.DT_STRING:
+    if tensor.tensor_shape.unknown_rank or len(tensor.tensor_shape.dim) > _MAX_RANK:
+        raise ValueError(f"a tensor without a shape or of more than {_MAX_RANK} dimensions")
+    shape = [dim.size for dim in tensor.tensor_shape.dim]
+    if any(size < 0 for size in shape):
+        raise ValueError(f"a tensor of shape {shape}")
+    count = math.prod(shape)
+    given = _values(tensor)
+    present = count if tensor.tensor_content else len(given)
+    repeats = present == 1 and 1 < count <= MAX_REPEATED  # TensorProto's short form
+    if present != count and not repeats:
+        raise ValueError(f"a tensor of shape {shape} has {present} values")
+    # lists around nothing: [1000000000, 0] has no values, and a list for each of them
+    if math.prod(max(size, 1) for size in shape) > max(count, MAX_REPEATED):
+        raise ValueError(f"a tensor of shape {shape} has no values")
+    values = _content(tensor, count) if tensor.tensor_content else list(given)
+    if repeats:
+        values *= count
+    if tensor.dtype == DataType.STRING:
         values = [value.decode("utf-8", "replace") for value in values]
     return _nest(values, shape)
 
@@ -70,38 +87,16 @@ def _values(tensor: Any) -> Any:
 
 def _content(tensor: Any, count: int) -> list[Any]:
     content = tensor.tensor_content
-    if tensor.dtype == protos.DT_STRING:
-        return _string_content(content, count)
+    if tensor.dtype == DataType.STRING:
+        return decode_strings(content, count)
     values = array.array(_ARRAY_CODES[tensor.dtype])
+    if len(content) != count * values.itemsize:
+        raise ValueError(f"a tensor of {count} values has {len(content)} bytes")
     values.frombytes(content)
     if sys.byteorder == "big":
         values.byteswap()
     listed = values.tolist()
-    return [bool(v) for v in listed] if tensor.dtype == protos.DT_BOOL else listed
-
-
-def _string_content(content: bytes, count: int) -> list[bytes]:
-    """Varint lengths of all strings, then their bytes (`tensor_coding.cc`, EncodeStringList)."""
-    lengths, at = [], 0
-    for _ in range(count):
-        length, shift = 0, 0
-        while True:
-            if at >= len(content):
-                raise ValueError("string tensor content ends early")
-            byte = content[at]
-            at += 1
-            length |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                break
-        lengths.append(length)
-    if len(content) - at != sum(lengths):
-        raise ValueError("string tensor content has another length than it says")
-    pieces = []
-    for length in lengths:
-        pieces.append(content[at : at + length])
-        at += length
-    return pieces
+    return [bool(v) for v in listed] if tensor.dtype == DataType.BOOL else listed
 
 
 def _nest(values: list[Any], shape: list[int]) -> Any:
