@@ -329,27 +329,29 @@ def grpc_wrong() -> list[tuple[bytes, str]]:
 
 def test_grpc_answers_of_a_wrong_shape(caplog: pytest.LogCaptureFixture) -> None:
     bodies = [b""]
-    with evil_grpc(lambda: bodies[0]) as address:
-        with GrpcClient(address, "mlm", retries=0) as client:
-            for bodies[0], message in grpc_wrong():
-                before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-                with pytest.raises(ServingError) as info:
-                    client.fill(ONE_MASK)
-                assert message in str(info.value), (message, str(info.value))
-                with pytest.raises(ServingError) as info:
-                    once(GrpcClient(address, "mlm", retries=0))
-                assert message in str(info.value)
-                grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-                assert grown < 100 * 1024, f"{message}: {grown} KiB"
-            bodies[0] = reply().SerializeToString()
-            assert client.fill(ONE_MASK)[0].token == 3
-            bodies[0] = b"\xff"
-            with pytest.raises(ServingError, match="no GetModelStatusResponse"):
-                client.status()
-            status = get_model_status_pb2.GetModelStatusResponse()
-            status.model_version_status.add(version=3, state=30)
-            bodies[0] = status.SerializeToString() + b"\x0a\x04\x08\x04\x10\x63"  # a state 99
-            assert client.status() == {3: "AVAILABLE", 4: "99"}
+    with (
+        evil_grpc(lambda: bodies[0]) as address,
+        GrpcClient(address, "mlm", retries=0) as client,
+    ):
+        for bodies[0], message in grpc_wrong():
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            with pytest.raises(ServingError) as info:
+                client.fill(ONE_MASK)
+            assert message in str(info.value), (message, str(info.value))
+            with pytest.raises(ServingError) as info:
+                once(GrpcClient(address, "mlm", retries=0))
+            assert message in str(info.value)
+            grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+            assert grown < 100 * 1024, f"{message}: {grown} KiB"
+        bodies[0] = reply().SerializeToString()
+        assert client.fill(ONE_MASK)[0].token == 3
+        bodies[0] = b"\xff"
+        with pytest.raises(ServingError, match="no GetModelStatusResponse"):
+            client.status()
+        status = get_model_status_pb2.GetModelStatusResponse()
+        status.model_version_status.add(version=3, state=30)
+        bodies[0] = status.SerializeToString() + b"\x0a\x04\x08\x04\x10\x63"  # a state 99
+        assert client.status() == {3: "AVAILABLE", 4: "99"}
     assert not caplog.records
 
 
