@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 import subprocess
@@ -90,6 +91,12 @@ def write(browser: Any, selector: str, text: str) -> None:
     field.send_keys(text)
 
 
+def choose(browser: Any, selector: str, name: str) -> None:
+    from selenium.webdriver.support.select import Select
+
+    Select(one(browser, selector)).select_by_visible_text(name)
+
+
 def words(browser: Any) -> dict[str, Any]:
     return {b.text: b for b in css(browser, "#words .word")}
 
@@ -162,7 +169,7 @@ def test_versions_side_by_side(page: Any, toy_server: Address) -> None:
 
     text = value(page, "#text")
     Select(one(page, "#version-a")).select_by_visible_text("1")
-    write(page, "#model-b", "mlm\t")
+    choose(page, "#model-b", "mlm")
     until(page, lambda: len(css(page, "#version-b option")) == 5)
     assert [o.text for o in css(page, "#version-b option")] == [
         "latest",
@@ -200,12 +207,52 @@ def test_the_curl_command_works(page: Any) -> None:
 def test_errors_of_the_server_are_shown(browser: Any, toy_server: Address) -> None:
     browser.get(toy_server.rest + "/#model-a=nothing")
     browser.refresh()
-    until(browser, lambda: "Servable not found" in one(browser, "#error[role=alert]").text)
-    write(browser, "#model-a", "mlm\t")
+    said = "This server has no model called “nothing”."
+    until(browser, lambda: said in one(browser, "#error[role=alert]").text)
+    one(browser, "#error summary").click()
+    until(browser, lambda: "Servable not found" in one(browser, "#error").text)
+    choose(browser, "#model-a", "mlm")
     until(browser, lambda: fills(browser))
     assert one(browser, "#error").text == ""
     write(browser, "#text", "[MASK]" + "y" * 2100)
     until(browser, lambda: "longer than the model accepts" in one(browser, "#error").text)
+
+
+def test_the_models_are_listed(page: Any) -> None:
+    names = [o.text for o in css(page, "#model-a option")]
+    assert names == ["mlm"]
+    assert [o.text for o in css(page, "#model-b option")] == ["nothing", "mlm"]
+
+
+def test_examples_fill_the_text(page: Any) -> None:
+    css(page, "#examples button")[1].click()
+    assert value(page, "#text") == "The [MASK] barked at the postman all morning."
+    until(page, lambda: "was “dog”" in one(page, ".mask h3").text)
+
+
+def test_a_link_brings_the_same_view(page: Any, browser: Any) -> None:
+    write(page, "#text", "A [MASK] of one's own & more")
+    until(page, lambda: "A " in one(page, ".filled").text)
+    one(page, "#link").click()
+    until(page, lambda: one(page, "#link").text == "Copied")
+    address, before = page.current_url, fills(page)
+    browser.get("about:blank")
+    browser.get(address)
+    until(browser, lambda: fills(browser) == before)
+    assert value(browser, "#text") == "A [MASK] of one's own & more"
+
+
+def test_surprise_scores_the_text_as_it_was(page: Any) -> None:
+    one(page, "#surprise-go").click()
+    until(page, lambda: css(page, "#surprise .token"))
+    # the toy model's score of a word of n characters is -n
+    shown = [token.text.split("\n") for token in css(page, "#surprise .token")]
+    assert [word for word, _ in shown] == ["Paris", "is", "the", "capital", "of", "France."]
+    assert dict(map(tuple, shown))["is"] == f"{100 * math.exp(-2):.1f} %"
+    assert "Pseudo-perplexity" in one(page, "#surprise .hint").text
+    styles = [token.get_attribute("style") for token in css(page, "#surprise .token")]
+    shares = [float(re.search(r"--surprise: ([\d.]+)", style)[1]) for style in styles]
+    assert shares[3] == max(shares)  # the longest word, and so the least expected one
 
 
 def test_nothing_in_a_text_becomes_markup(page: Any) -> None:
@@ -229,7 +276,7 @@ def test_the_keyboard_is_enough(page: Any, toy_server: Address) -> None:
     until(page, lambda: len(css(page, ".mask")) == 2)
     # the focus is still on that word
     assert page.switch_to.active_element.get_attribute("aria-pressed") == "true"
-    assert seen[:6] == ["theme", "model-a", "version-a", "model-b", "version-b", "text"]
+    assert seen[:6] == ["link", "theme", "model-a", "version-a", "model-b", "version-b"]
 
 
 def test_every_control_has_a_name(page: Any) -> None:
@@ -284,7 +331,7 @@ def test_on_a_narrow_screen_nothing_sticks_out(page: Any, width: int) -> None:
     screen = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": True}
     page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
     try:
-        write(page, "#model-b", "mlm\t")  # compared side by side, all there is on the page
+        choose(page, "#model-b", "mlm")  # compared side by side, all there is on the page
         until(page, lambda: css(page, ".side-b .fill"))
         outside = """
             const inside = (node, box) => node.getBoundingClientRect().right <= box.right + 0.5;

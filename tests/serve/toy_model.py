@@ -171,8 +171,25 @@ def build_module(flavour: int = 0, work: int = 0, ballast_mib: int = 0):
                 "mask_position": position[:, None],
             }
 
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "text")])
+        def score_text(self, text: tf.Tensor):
+            """A word of n characters has the score -n."""
+            words = tf.strings.split(text)
+            size = tf.cast(tf.strings.length(words.flat_values), tf.float32)
+            score = words.with_flat_values(-size)
+            count = tf.cast(words.row_lengths(), tf.int32)
+            return {
+                "token": words.with_flat_values(self.table.lookup(words.flat_values)).to_tensor(-1),
+                "token_str": words.to_tensor(""),
+                "score": score.to_tensor(0.0),
+                "pseudo_log_likelihood": tf.reduce_sum(score, 1),
+                "token_count": count,
+                "status": tf.where(count > 0, "ok", "empty"),
+            }
+
     module = Toy()
     names = ("serving_default", "fill_mask_top_k", "fill_mask_targets", "tokenize", "fill_mask_ids")
+    names += ("score_text",)
     return module, {name: getattr(module, name) for name in names}
 
 
