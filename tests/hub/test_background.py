@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+from tfmlm.files import TemporaryFolder
 from tfmlm.hub.background import BackgroundPusher
 from tfmlm.hub.delivery import Backoff
 from tfmlm.hub.folder import Snapshot
@@ -34,8 +35,9 @@ class Hub:
 
 
 def snapshot(folder: Path) -> Snapshot:
-    folder.mkdir()
-    return Snapshot((), folder)
+    copy = TemporaryFolder(folder.parent)
+    copy.path = copy.path.rename(folder)
+    return Snapshot((), copy)
 
 
 def test_of_what_waits_only_the_newest_is_pushed_and_copies_go(tmp_path):

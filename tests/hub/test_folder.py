@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
+import mmap
+import os
+import struct
 import subprocess
+import threading
+from pathlib import Path
 
 import pytest
 
 from tfmlm.errors import UserError
-from tfmlm.hub.folder import (
-    delete_old_snapshots,
-    files_to_push,
-    identify,
-    in_place,
-    snapshot,
-    staged,
-)
+from tfmlm.hub.folder import files_to_push, identify, snapshot
 
 
 def names(folder, **options):
@@ -78,34 +77,82 @@ def test_a_snapshot_stays_as_it_was(folder):
     copy = snapshot(files_to_push(folder), folder)
     (folder / "config.json").write_text("changed meanwhile")
     copied = {file.path: file for file in copy.files}["config.json"]
-    assert identify("config.json", copy.copy / "config.json").sha256 == copied.sha256
+    assert identify("config.json", copy.copy.path / "config.json").sha256 == copied.sha256
     assert copied.sha256 != identify("config.json", folder / "config.json").sha256
     assert names(folder) == [file.path for file in copy.files]  # the copy is not found itself
     copy.delete()
     assert not list(folder.glob(".tmp-*"))
 
 
-def test_a_folder_in_place_is_not_deleted(folder):
-    in_place(files_to_push(folder)).delete()
-    assert (folder / "config.json").exists()
+def test_a_read_only_folder_is_copied_elsewhere(folder, monkeypatch, tmp_path):
+    """Root may write everywhere but where nobody may."""
+    copy = snapshot(files_to_push(folder), Path("/proc"))
+    assert {file.path for file in copy.files} == set(names(folder))
+    assert not copy.copy.path.is_relative_to("/proc")
+    copy.delete()
+    assert not copy.copy.path.exists()
 
 
-def test_a_killed_runs_copy_is_deleted(folder):
-    snapshot(files_to_push(folder), folder)
-    delete_old_snapshots(folder)
+def test_a_file_that_does_not_stand_still_is_copied_whole_or_refused(folder):
+    """Half a copy and the rest of another version would be a file that never was."""
+    source, ended = folder / "config.json", threading.Event()
+    source.write_bytes(bytes(1 << 24))
+
+    def write() -> None:
+        with source.open("r+b") as file, mmap.mmap(file.fileno(), 0) as content:
+            for number in itertools.count(1):
+                struct.pack_into("q", content, 0, number)
+                if ended.is_set():
+                    return
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        with pytest.raises(UserError, match=r"config\.json is being written to; push again"):
+            snapshot([("config.json", source)], folder)
+    finally:
+        ended.set()
+        writer.join()
     assert not list(folder.glob(".tmp-*"))
 
 
-def test_staged_files_replace_whole_files_or_none(tmp_path):
-    (tmp_path / "a").write_text("old")
-    with staged(tmp_path) as stage:
-        (stage / "a").write_text("new")
-        (stage / "deep").mkdir()
-        (stage / "deep" / "b").write_text("b")
-        assert (tmp_path / "a").read_text() == "old"
-    assert (tmp_path / "a").read_text() == "new" and (tmp_path / "deep/b").read_text() == "b"
-    with pytest.raises(KeyboardInterrupt), staged(tmp_path) as stage:
-        (stage / "a").write_text("half")
-        raise KeyboardInterrupt
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "deep"]
-    assert (tmp_path / "a").read_text() == "new"
+def _link(folder, target):
+    (folder / "notes.txt").unlink(missing_ok=True)
+    (folder / "notes.txt").symlink_to(target)
+
+
+def test_a_link_out_of_the_folder_is_refused(folder, tmp_path):
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "a.txt").write_text("mine alone")
+    for target in ("/etc/passwd", "../secret/a.txt", secret / "a.txt"):
+        _link(folder, target)
+        with pytest.raises(UserError, match=r"notes\.txt is a link out of the folder"):
+            files_to_push(folder, include=["*.txt"])
+    _link(folder, "vocab.txt")
+    inside = dict(files_to_push(folder, include=["*.txt"]))
+    assert inside["notes.txt"].name == "vocab.txt"
+    (folder / "figures").symlink_to(secret)
+    with pytest.raises(UserError, match="figures is a link to a folder"):
+        files_to_push(folder, include=["figures/*.txt"])
+    assert "figures/a.txt" not in names(folder)
+    export = tmp_path / "export"
+    export.mkdir()
+    (export / "1").symlink_to(secret)
+    with pytest.raises(UserError, match="1 is a link to a folder"):
+        files_to_push(folder, export_dir=export)
+
+
+def test_what_became_a_link_or_a_pipe_after_it_was_chosen_is_refused(folder):
+    chosen = files_to_push(folder, include=["notes.txt"])
+    _link(folder, "/etc/passwd")
+    with pytest.raises(UserError, match=r"notes\.txt is a link now"):
+        snapshot(chosen, folder)
+    (folder / "notes.txt").unlink()
+    os.mkfifo(folder / "notes.txt")
+    with pytest.raises(UserError, match=r"notes\.txt is no regular file"):
+        snapshot(chosen, folder)
+    (folder / "notes.txt").unlink()
+    with pytest.raises(UserError, match=r"notes\.txt No such file"):
+        snapshot(chosen, folder)
+    assert not list(folder.glob(".tmp-*"))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,31 @@ def test_what_arrives_is_what_is_in_the_folder(hub, folder):
     assert done.commit == hub.repositories["ada/model"].head()
     assert hub.repositories["ada/model"].entries()["model.safetensors"].sha256, "not in LFS"
     assert hub.repositories["ada/model"].entries()["config.json"].sha256 is None
+
+
+def test_a_file_that_changes_under_the_push_arrives_as_it_was(hub, folder):
+    before = local(folder)
+    go_on = threading.Event()
+    asked = hub.fault("preupload", "delay", until=go_on, after=1)  # the checks ask for it once
+
+    def change() -> None:
+        while not asked.hits:
+            time.sleep(0.02)
+        with (folder / "config.json").open("a") as file:
+            file.write("more")
+        os.truncate(folder / "vocab.txt", 10)
+        (folder / "training.png").unlink()
+        (folder / "training.png").symlink_to("/etc/passwd")
+        (folder / "model.safetensors").write_bytes(b"other weights")
+        (folder / "tokenizer.json").unlink()
+        go_on.set()
+
+    changing = threading.Thread(target=change)
+    changing.start()
+    done = push_folder(folder, "ada/model")
+    changing.join()
+    assert remote(hub, "ada/model") == before and set(done.sent) == PUSHED
+    assert not list(folder.glob(".tmp-*"))
 
 
 def test_a_second_push_sends_only_what_changed(hub, folder):

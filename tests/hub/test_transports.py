@@ -5,10 +5,25 @@ from __future__ import annotations
 import pytest
 import requests
 
-from tfmlm.hub.http_transport import ProgressMeter, classify
+from tfmlm.hub.folder import identify
+from tfmlm.hub.http_transport import ProgressMeter, _operation, classify
 from tfmlm.hub.remote import HubFailure
 
 HUB = "https://huggingface.co"
+
+
+@pytest.mark.parametrize("size", [100, 11 << 20])
+def test_a_snapshot_that_is_not_what_it_was_is_not_sent(tmp_path, size):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(bytes(size))
+    file = identify("model.safetensors", path)
+    assert _operation(file).upload_info.size == size
+    path.write_bytes(bytes(size - 1) + b"x")
+    with pytest.raises(HubFailure, match="was changed while it was pushed"):
+        _operation(file)
+    path.unlink()
+    with pytest.raises(HubFailure, match="is gone"):
+        _operation(file)
 
 
 def answer(status: int, **headers: str) -> requests.HTTPError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
-import json
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,6 +18,7 @@ from tfmlm.export import columns
 from tfmlm.export.answers import pipeline_items, refuse_unfilled
 from tfmlm.export.runs import Limits, Weight, in_order
 from tfmlm.export.versions import RECORD, latest_version
+from tfmlm.files import read_json
 
 Result = TypeVar("Result")
 
@@ -61,7 +61,7 @@ def read_record(version_folder: Path) -> dict[str, Any]:
     """
     path = version_folder / "assets.extra" / RECORD
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_json(path)
     except FileNotFoundError:
         raise UserError(
             f"{version_folder} is no export of tfmlm: it holds no assets.extra/{RECORD}"

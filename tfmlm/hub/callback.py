@@ -18,10 +18,10 @@ from transformers.trainer_utils import IntervalStrategy
 from tfmlm.checkpoint.optimizer_state import OPTIMIZER_STATE, save_optimizer_state
 from tfmlm.checkpoint.save import save_model
 from tfmlm.errors import NotDeliveredError, UserError
-from tfmlm.files import atomic_write, require_writable_folder
+from tfmlm.files import require_writable_folder, staged
 from tfmlm.hub.background import BackgroundPusher
 from tfmlm.hub.delivery import Backoff, attempt_push, check_target, find_token
-from tfmlm.hub.folder import CARD, Snapshot, delete_old_snapshots, files_to_push, snapshot, staged
+from tfmlm.hub.folder import CARD, Snapshot, files_to_push, snapshot
 from tfmlm.hub.push import (
     DEFAULT_TIMEOUT,
     missing_text,
@@ -129,7 +129,6 @@ class PushToHub(PushToHubCallback):
         if not self.is_chief:
             return
         require_writable_folder(self.output_dir)
-        delete_old_snapshots(self.output_dir)
         token = find_token(hub_token)
         try:
             self._target = check_target(
@@ -195,8 +194,8 @@ class PushToHub(PushToHubCallback):
                 save_optimizer_state(self.model, stage, self._epoch)
         if self._card is not None or self.training_history:
             text = self._card() if self._card is not None else self._own_card()
-            with atomic_write(self.output_dir / CARD) as temporary:
-                temporary.write_text(text, encoding="utf-8")
+            with staged(self.output_dir) as stage:
+                (stage / CARD).write_text(text, encoding="utf-8")
 
     def push(self, message: str = "Training in progress") -> None:
         """Saves the checkpoint, then pushes it beside training. Does nothing but on the chief."""

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import fnmatch
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from tfmlm.errors import UserError
+from tfmlm.files import TEMPORARY_PREFIX, TemporaryFolder, disk_is_full, in_megabytes
 
 CARD = "README.md"
-SNAPSHOT_PREFIX = ".tmp-push-"
+# How often a file that changes while it is copied is copied again.
+_COPIES = 5
 
 # A checkpoint's files. The tokenizers' names are those of `vocab_files_names` in transformers.
 CHECKPOINT_FILES = (
@@ -54,7 +57,7 @@ class LocalFile:
 
     Attributes:
         path: where it goes, relative to the repository, with `/`.
-        source: where it is.
+        source: where its still copy is.
         size: bytes.
         sha256: hex; the name of the content in LFS.
         blob: hex; git's name of the content as a regular file.
@@ -87,7 +90,7 @@ def files_to_push(
 
     Raises:
         UserError: there is no `config.json` or no weights, a file of `include` is a pickle, or
-            `export_dir` is no folder.
+            `export_dir` is no folder, or something is a link out of the folder.
     """
     root = Path(folder)
     if not root.is_dir():
@@ -96,16 +99,18 @@ def files_to_push(
     chosen: dict[str, Path] = {}
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root).as_posix()
-        if not path.is_file() or any(fnmatch.fnmatchcase(name, p) for p in _NEVER):
+        if any(fnmatch.fnmatchcase(name, p) for p in _NEVER):
             continue
-        if not any(_matches(name, pattern) for pattern in patterns):
+        if path.is_symlink() and path.is_dir() and any(_is_below(name, p) for p in patterns):
+            raise UserError(f"{path} is a link to a folder, which is not pushed; copy it there")
+        if not path.is_file() or not any(_matches(name, pattern) for pattern in patterns):
             continue
         if any(fnmatch.fnmatchcase(path.name, pickle) for pickle in PICKLES):
             raise UserError(
                 f"{path} may be a pickle, which runs code when it is loaded, and is not pushed; "
                 "save weights as safetensors"
             )
-        chosen[name] = path
+        chosen[name] = _inside(path, root)
     if "config.json" not in chosen:
         raise UserError(f"folder {root} holds no config.json, so it is no checkpoint folder")
     if not any(name.endswith(".safetensors") for name in chosen):
@@ -118,8 +123,12 @@ def files_to_push(
             raise UserError(f"no folder {export}; give the folder of a SavedModel export")
         for path in sorted(export.rglob("*")):
             name = path.relative_to(export).as_posix()
-            if path.is_file() and not name.startswith(".tmp-"):
-                chosen[f"export/{name}"] = path
+            if name.startswith(TEMPORARY_PREFIX):
+                continue
+            if path.is_symlink() and path.is_dir():
+                raise UserError(f"{path} is a link to a folder, which is not pushed; copy it there")
+            if path.is_file():
+                chosen[f"export/{name}"] = _inside(path, export)
     return sorted(chosen.items())
 
 
@@ -128,6 +137,26 @@ def _matches(name: str, pattern: str) -> bool:
     if "/" in name and "/" not in pattern:
         return False
     return fnmatch.fnmatchcase(name, pattern)
+
+
+def _is_below(folder: str, pattern: str) -> bool:
+    """Whether a pattern asks for what is in a folder."""
+    above, slash, _ = pattern.rpartition("/")
+    return bool(slash) and fnmatch.fnmatchcase(folder, above)
+
+
+def _inside(path: Path, root: Path) -> Path:
+    """Where a file really is.
+
+    Raises:
+        UserError: it is a link to something outside of `root`.
+    """
+    real = path.resolve()
+    if not real.is_relative_to(root.resolve()):
+        raise UserError(
+            f"{path} is a link out of the folder, to {real}, and is not pushed; put a copy there"
+        )
+    return real
 
 
 def identify(path: str, source: Path) -> LocalFile:
@@ -143,53 +172,60 @@ def identify(path: str, source: Path) -> LocalFile:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A still copy of what is pushed; training may go on writing to the folder."""
+    """A still copy of what is pushed; whatever happens to the folder later does not change it."""
 
     files: tuple[LocalFile, ...]
-    copy: Path | None
+    copy: TemporaryFolder | None = None
 
     def delete(self) -> None:
         if self.copy is not None:
-            shutil.rmtree(self.copy, ignore_errors=True)
+            self.copy.delete()
 
 
 def snapshot(files: Sequence[tuple[str, Path]], beside: Path) -> Snapshot:
-    """Copies `files` into a temporary folder in `beside`."""
-    copy = Path(tempfile.mkdtemp(dir=beside, prefix=SNAPSHOT_PREFIX))
+    """Copies `files` into a temporary folder in `beside`, or in the system's if that is read-only.
+
+    Raises:
+        UserError: the disk is full; a file is gone, is no regular file, became a link, or does not
+            stand still.
+    """
+    size = sum(source.stat().st_size for _, source in files if source.exists())
     try:
-        copied = []
-        for path, source in files:
-            target = copy / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
-            copied.append(identify(path, target))
+        copy = TemporaryFolder(beside)
+    except OSError:
+        copy = TemporaryFolder(tempfile.gettempdir())
+    try:
+        copied = [_copied(path, source, copy.path / path) for path, source in files]
         return Snapshot(tuple(copied), copy)
-    except BaseException:
-        shutil.rmtree(copy, ignore_errors=True)
+    except BaseException as error:
+        copy.delete()
+        if disk_is_full(error):
+            raise UserError(
+                f"no space in {copy.path.parent} for a copy of what is pushed "
+                f"({in_megabytes(size)}); free some and push again"
+            ) from None
         raise
 
 
-def in_place(files: Sequence[tuple[str, Path]]) -> Snapshot:
-    """The files themselves, of a folder that nobody writes to."""
-    return Snapshot(tuple(identify(path, source) for path, source in files), None)
-
-
-def delete_old_snapshots(folder: Path) -> None:
-    """Deletes what a killed run left behind."""
-    for path in folder.glob(f"{SNAPSHOT_PREFIX}*"):
-        shutil.rmtree(path, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def staged(folder: Path) -> Iterator[Path]:
-    """Yields an empty folder; its files replace those of `folder`, one rename each, at the end."""
-    stage = Path(tempfile.mkdtemp(dir=folder, prefix=".tmp-save-"))
-    try:
-        yield stage
-        for path in sorted(stage.rglob("*")):
-            if path.is_file():
-                target = folder / path.relative_to(stage)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                path.replace(target)
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
+def _copied(path: str, source: Path, target: Path) -> LocalFile:
+    """Copies a file that stood still meanwhile."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for _ in range(_COPIES):
+        try:
+            descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError as error:
+            reason = "is a link now" if error.errno == errno.ELOOP else error.strerror
+            raise UserError(f"cannot push {path}: {source} {reason}") from None
+        with os.fdopen(descriptor, "rb") as file, target.open("wb") as out:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise UserError(f"cannot push {path}: {source} is no regular file")
+            shutil.copyfileobj(file, out, 1 << 20)
+            out.flush()
+            file.seek(0)
+            again = hashlib.sha256()
+            while block := file.read(1 << 20):
+                again.update(block)
+        made = identify(path, target)
+        if made.sha256 == again.hexdigest():
+            return made
+    raise UserError(f"{source} is being written to; push again when it is finished")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -34,6 +35,8 @@ from tfmlm.hub.remote import (
 )
 from tfmlm.redaction import one_line
 
+# Larger files go to LFS whatever their names: https://huggingface.co/docs/hub/storage-limits
+_READ_AT_ONCE = 10 * 1024 * 1024
 # Bodies above this are sent block by block, so that a timeout holds for a block, not for all.
 _WHOLE_BODY = 64 * 1024
 
@@ -181,7 +184,7 @@ class HttpTransport:
             plan = make_plan(files, remote, last, skip=reasons)
             if not plan.send or remote.head == ours:
                 return compare(files, remote, done.then(plan), reasons)
-            operations = [CommitOperationAdd(f.path, f.source) for f in plan.send]
+            operations = [_operation(file) for file in plan.send]
             try:
                 made = self._api.create_commit(
                     self._repo_id,
@@ -205,6 +208,26 @@ class HttpTransport:
                     path = operation.path_in_repo
                     reasons[path] = "ignored by the repository's .gitignore"
         raise HubFailure("conflict", "other commits kept coming in between")
+
+
+def _operation(file: LocalFile) -> CommitOperationAdd:
+    """A file of the snapshot as a part of a commit.
+
+    A small one is read here, once, and judged; of a large one the Hub takes only what has the
+    SHA-256 that is judged here.
+
+    Raises:
+        HubFailure: it is no longer what the snapshot held.
+    """
+    whole = file.size <= _READ_AT_ONCE
+    try:
+        content = Path(file.source).read_bytes() if whole else file.source
+        operation = CommitOperationAdd(file.path, content)
+    except (OSError, ValueError) as error:
+        raise HubFailure("rejected", f"the copy of {file.path} is gone ({error})") from None
+    if operation.upload_info.sha256.hex() != file.sha256:
+        raise HubFailure("rejected", f"{file.path} was changed while it was pushed; push again")
+    return operation
 
 
 def classify(error: BaseException, endpoint: str) -> HubFailure:

@@ -21,7 +21,7 @@ from tfmlm.hub.delivery import (
     endpoint_in_use,
     find_token,
 )
-from tfmlm.hub.folder import files_to_push, in_place
+from tfmlm.hub.folder import files_to_push, snapshot
 from tfmlm.hub.record import last_push, read_record, write_record
 from tfmlm.hub.remote import DEFAULT_BRANCH, HubFailure, PushReport
 from tfmlm.redaction import redact
@@ -107,11 +107,11 @@ def push_folder(
             raise UserError(text) from None
         raise NotDeliveredError(not_delivered(name, root, text, command)) from None
     last = last_push(root, target)
-    snapshot = in_place(files)
     message = commit_message or "Masked language model"
+    copy = snapshot(files, root)
     try:
         report = deliver(
-            lambda told: attempt_push(target, snapshot.files, message, last, hub_timeout, told),
+            lambda told: attempt_push(target, copy.files, message, last, hub_timeout, told),
             hub_timeout,
             backoff or Backoff(),
             pause=_sleep,
@@ -123,7 +123,12 @@ def push_folder(
     except HubFailure as failure:
         text = redact(failure.message, token)
         raise NotDeliveredError(not_delivered(target.repo_id, root, text, command)) from None
-    write_record(root, target, report, last)
+    finally:
+        copy.delete()
+    try:
+        write_record(root, target, report, last)
+    except OSError as error:
+        logger.warning(f"cannot note in {root} what was pushed: {error.strerror or error}")
     say_notes(report, target)
     if report.missing:
         text = missing_text(report)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from tfmlm.files import write_json
+from tfmlm.files import read_json, write_json
 from tfmlm.hub.delivery import Target
 from tfmlm.hub.remote import LastPush, PushReport
 
@@ -16,7 +15,7 @@ RECORD = ".tfmlm-hub.json"
 def read_record(folder: Path) -> dict[str, Any]:
     """The record; empty if there is none or it is broken."""
     try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        record = read_json(folder / RECORD)
     except (OSError, ValueError):
         return {}
     return record if isinstance(record, dict) else {}

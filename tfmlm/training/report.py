@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from tfmlm.checkpoint.card.model_card import model_card, with_training_loss
 from tfmlm.config import TrainConfig
-from tfmlm.files import TEMPORARY_PREFIX, atomic_write, write_json
+from tfmlm.files import atomic_write, staged, write_json
 
 RUN_FILE = "training_config.json"
 
@@ -127,12 +126,9 @@ def save_checkpoint_folder(folder: Path, model: Any, tokenizer: Any, card: str) 
     from tfmlm.checkpoint.save import save_model
 
     save_model(model, folder)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=TEMPORARY_PREFIX) as temporary:
-        tokenizer.save_pretrained(temporary)
-        for file in Path(temporary).iterdir():
-            file.replace(folder / file.name)
-    with atomic_write(folder / "README.md") as temporary:
-        Path(temporary).write_text(card, encoding="utf-8")
+    with staged(folder) as stage:
+        tokenizer.save_pretrained(stage)
+        (stage / "README.md").write_text(card, encoding="utf-8")
 
 
 def masked_example(model_inputs: Any, labels: Any, tokenizer: Any) -> tuple[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from typing import Any
 
 from tfmlm.config import TrainConfig
 from tfmlm.errors import TfmlmError, UserError
-from tfmlm.files import require_writable_folder, write_json
+from tfmlm.files import read_json, remove_leftovers, require_writable_folder, write_json
 from tfmlm.training.report import RUN_FILE
 
 CHECKPOINTS = "checkpoints"
@@ -62,6 +61,7 @@ def check_output_folder(config: TrainConfig) -> Path:
     folder = Path(config.output_dir).expanduser()
     exists = folder.exists()
     require_writable_folder(folder)
+    remove_leftovers(folder / CHECKPOINTS)
     if config.overwrite_output_dir or not exists:
         return folder
     former = _former_settings(folder)
@@ -151,8 +151,8 @@ def mark_finished(folder: Path, identity: dict[str, Any]) -> None:
 def finished_results(folder: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
     """The results of this very run, if it came to its end in this folder."""
     try:
-        mark = json.loads((folder / CHECKPOINTS / FINISHED).read_text(encoding="utf-8"))
-        results = json.loads((folder / "all_results.json").read_text(encoding="utf-8"))
+        mark = read_json(folder / CHECKPOINTS / FINISHED)
+        results = read_json(folder / "all_results.json")
     except (OSError, ValueError):
         return None
     return results if mark == identity and (folder / "model.safetensors").exists() else None
@@ -160,7 +160,7 @@ def finished_results(folder: Path, identity: dict[str, Any]) -> dict[str, Any] |
 
 def _former_settings(folder: Path) -> dict[str, Any] | None:
     try:
-        values = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+        values = read_json(folder / RUN_FILE)
     except (OSError, ValueError):
         return None
     return values if isinstance(values, dict) else None
