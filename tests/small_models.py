@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 from transformers import CONFIG_MAPPING, TFAutoModelForMaskedLM
-from transformers.models.auto.modeling_tf_auto import TF_MODEL_FOR_MASKED_LM_MAPPING_NAMES
+from transformers.models.auto.modeling_tf_auto import TF_MODEL_FOR_MASKED_LM_MAPPING
 
-ARCHITECTURES = tuple(TF_MODEL_FOR_MASKED_LM_MAPPING_NAMES)
+ARCHITECTURES = tuple(config.model_type for config in TF_MODEL_FOR_MASKED_LM_MAPPING)
 
 _BERT = {
     "hidden_size": 32,
@@ -30,6 +30,15 @@ _OWN: dict[str, dict[str, Any]] = {
     },
     "electra": {**_BERT, "embedding_size": 16},
     "esm": {**_BERT, "position_embedding_type": "rotary", "token_dropout": True},
+    "eurobert": {
+        **_BERT,
+        "num_key_value_heads": 2,
+        "mlp_bias": True,
+        "pad_token_id": 1,
+        "bos_token_id": 2,
+        "eos_token_id": 3,
+        "mask_token_id": 4,
+    },
     "flaubert": _XLM,
     "funnel": {
         "d_model": 32,
@@ -45,6 +54,19 @@ _OWN: dict[str, dict[str, Any]] = {
         "embedding_size": 16,
         "intra_bottleneck_size": 16,
         "num_feedforward_networks": 2,
+    },
+    "modernbert": {
+        "hidden_size": 32,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 4,
+        "intermediate_size": 48,
+        "max_position_embeddings": 64,
+        "local_attention": 8,
+        "pad_token_id": 0,
+        "bos_token_id": 2,
+        "eos_token_id": 3,
+        "cls_token_id": 2,
+        "sep_token_id": 3,
     },
     "rembert": {**_BERT, "input_embedding_size": 16, "output_embedding_size": 24},
     "roformer": {**_BERT, "embedding_size": 16},

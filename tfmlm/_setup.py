@@ -6,12 +6,13 @@ import os
 import sys
 import warnings
 
+from tfmlm.architectures.registration import register_when_imported
 from tfmlm.checkpoint._repair import repair_loader_when_imported
 
 
 def setup() -> None:
-    """Selects tf-keras for `tf.keras`, quietens native logs unless the user chose a level, and
-    repairs transformers' loading of PyTorch safetensors.
+    """Selects tf-keras for `tf.keras`, quietens native logs unless the user chose a level,
+    repairs transformers' loading of PyTorch safetensors, and adds tfmlm's architectures to it.
 
     A message of one line says what to do where TensorFlow has already settled on Keras 3.
     """
@@ -27,6 +28,7 @@ def setup() -> None:
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     repair_loader_when_imported()
+    register_when_imported()
 
 
 def _keras_3_is_in_use() -> bool:

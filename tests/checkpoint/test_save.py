@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
-import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,13 @@ import pytest
 from safetensors import safe_open
 from transformers import TFAutoModelForMaskedLM
 
-from tests.missing import missing
+from tests.architectures.reference import python_with
 from tests.small_models import ARCHITECTURES, small_model
 from tfmlm.checkpoint.save import save_model, tie_decoder
 
-TORCH_PYTHON = os.environ.get("TFMLM_TORCH_PYTHON")
+#: Versions of transformers that have the architecture for PyTorch; all others: 4.
+VERSIONS = {"eurobert": (5,), "modernbert": (4, 5)}
+READ = [(a, version) for a in ARCHITECTURES for version in VERSIONS.get(a, (4,))]
 SCRIPT = Path(__file__).with_name("pytorch_logits.py")
 TOLERANCE = 2e-5
 
@@ -68,30 +71,32 @@ def test_tensorflow_reads_it_back(architecture: str, saved: dict) -> None:
 
 
 @pytest.fixture(scope="module")
-def pytorch(saved: dict, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict, dict]:
-    """Logits by architecture from PyTorch in another process, and what it complained of."""
-    if not TORCH_PYTHON:
-        missing("TFMLM_TORCH_PYTHON names no Python with torch and transformers")
-    root = tmp_path_factory.mktemp("torch")
-    np.savez(root / "in.npz", **_inputs())
-    done = subprocess.run(
-        [
-            TORCH_PYTHON,
-            str(SCRIPT),
-            str(root / "in.npz"),
-            str(root / "out.npz"),
-            *(str(folder) for folder, _ in saved.values()),
-        ],
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return dict(np.load(root / "out.npz")), json.loads(done.stdout.splitlines()[-1])
+def pytorch(saved: dict, tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], tuple]:
+    """Logits by architecture from PyTorch in another process, and what it complained of; takes
+    the version of transformers."""
+
+    @functools.cache
+    def run(version: int) -> tuple[dict, dict]:
+        root = tmp_path_factory.mktemp("torch")
+        np.savez(root / "in.npz", **_inputs())
+        folders = [str(saved[a][0]) for a, v in READ if v == version]
+        files = [str(root / "in.npz"), str(root / "out.npz")]
+        done = subprocess.run(
+            [python_with(transformers=version), str(SCRIPT), *files, *folders],
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        return dict(np.load(root / "out.npz")), json.loads(done.stdout.splitlines()[-1])
+
+    return run
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_pytorch_computes_the_same_logits(architecture: str, saved: dict, pytorch: tuple) -> None:
-    logits, problems = pytorch
+@pytest.mark.parametrize(("architecture", "version"), READ)
+def test_pytorch_computes_the_same_logits(
+    architecture: str, version: int, saved: dict, pytorch: Callable[[int], tuple]
+) -> None:
+    logits, problems = pytorch(version)
     # TFMPNetForMaskedLM has a pooler that PyTorch's class leaves out; nothing uses it.
     assert not [p for p in problems[architecture] if "mpnet.pooler" not in p]
     real = _inputs()["attention_mask"] == 1  # at padding the two compute different nonsense

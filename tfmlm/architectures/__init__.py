@@ -1,0 +1,1 @@
+"""TF masked LMs that transformers lacks, one file each, known to its Auto classes."""
