@@ -81,6 +81,6 @@ def assert_equal(model: Any, root: Path, name: str, graph: bool = False) -> None
         received = apply_transpose(
             transpose, tf.convert_to_tensor(gradient).numpy(), pt_to_tf=False
         )
-        worst = np.abs(received - expected).max() / np.linalg.norm(expected)
+        worst = np.abs(received - expected).max() / (np.linalg.norm(expected) or 1.0)
         assert worst <= TOLERANCE, f"gradients of {pytorch} differ by {worst:.1e} of their norm"
     assert not names, names
