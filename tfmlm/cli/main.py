@@ -15,7 +15,18 @@ from tfmlm._quiet import quieten_tensorflow_import
 from tfmlm._version import __version__
 from tfmlm.errors import TfmlmError
 
-COMMANDS = ("demo", "train", "evaluate", "export", "inspect", "fill", "score", "serve", "push")
+COMMANDS = (
+    "demo",
+    "train",
+    "evaluate",
+    "export",
+    "inspect",
+    "fill",
+    "score",
+    "serve",
+    "push",
+    "doctor",
+)
 
 
 class OneLineParser(argparse.ArgumentParser):
