@@ -36,6 +36,25 @@ def merge_index(position: tf.Tensor, heads: int, columns: tf.Tensor) -> tf.Tenso
     return (position[:, :1] * heads + tf.range(heads)) * columns + position[:, 1:]
 
 
+def slots_of(indices: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Masks as rows of queries that are as long as the most masks of a row.
+
+    Args:
+        indices: int32 [N, 2], (row, position) of each mask, ascending by row.
+        rows: how many rows there are.
+
+    Returns:
+        (row, slot) of each mask, int32 [N, 2]; and which mask is in each slot, int32 [rows, most],
+        0 in slots without one.
+    """
+    row, masks = indices[:, 0], tf.range(tf.shape(indices)[0])
+    count = tf.math.bincount(row, minlength=rows, maxlength=rows, dtype=tf.int32)
+    slot = masks - tf.gather(tf.cumsum(count, exclusive=True), row)
+    position = tf.stack([row, slot], 1)
+    number = tf.scatter_nd(position, masks, tf.stack([rows, tf.reduce_max(count)]))
+    return position, number
+
+
 class _Layer(tf.Module):
     """What all layers and the last have in common."""
 
@@ -126,19 +145,10 @@ class LastLayer(_Layer):
         split = split_index(place, 2, self._heads)
         key, value = tf.unstack(self._split(self.key_value(hidden), split))
         own = tf.gather(hidden, tf.gather_nd(place, indices))
-        row, rows, masks = (
-            indices[:, 0],
-            tf.shape(place)[0],
-            tf.range(tf.shape(indices)[0]),
-        )
-        count = tf.math.bincount(row, minlength=rows, maxlength=rows, dtype=tf.int32)
-        most = tf.reduce_max(count)
-        slot = masks - tf.gather(tf.cumsum(count, exclusive=True), row)
-        position = tf.stack([row, slot], 1)
-        number = tf.scatter_nd(position, masks, tf.stack([rows, most]))
+        position, number = slots_of(indices, tf.shape(place)[0])
         split = split_index(number, 1, self._heads)[0]
         query = self._split(self.query(own), split)
-        merge = merge_index(position, self._heads, most)
+        merge = merge_index(position, self._heads, tf.shape(number)[1])
         return self._rest(own, self._attend(query, key, value, bias, merge), are_few(own))
 
 
@@ -223,14 +233,15 @@ class Norm(tf.Module):
     """Layer normalization of [n, H], in the form that is quickest for its size."""
 
     def __init__(self, norm: Any) -> None:
-        """Shares the variables of a Keras LayerNormalization."""
+        """Shares the variables of a Keras LayerNormalization, with or without an offset."""
         super().__init__(name="norm")
         self.gamma, self.beta = norm.gamma, norm.beta
         self._epsilon = norm.epsilon
 
     def __call__(self, rows: tf.Tensor, few: tf.Tensor) -> tf.Tensor:
         """Rows [n, H] normalized; few: bool [], see `are_few`."""
-        gamma, beta = tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)
+        gamma = tf.convert_to_tensor(self.gamma)
+        beta = tf.zeros_like(gamma) if self.beta is None else tf.convert_to_tensor(self.beta)
         size = rows.shape[1]
 
         def by_steps() -> tf.Tensor:

@@ -16,6 +16,7 @@ from tfmlm.errors import UnsupportedTokenizerError, UserError
 from tfmlm.export.checking.validate import validate_export
 from tfmlm.export.encoder.bfloat16 import bfloat16_copy
 from tfmlm.export.encoder.packed import PackedPredictor
+from tfmlm.export.encoder.packed_modernbert import PackedModernBert
 from tfmlm.export.encoder.packed_parts import is_packable
 from tfmlm.export.encoder.padding import EqualLengths, padding_is_neutral
 from tfmlm.export.encoder.predictor import ModelPredictor, TokenTypes
@@ -233,6 +234,8 @@ def _predictor(
     neutral = padding_is_neutral(ModelPredictor(model, token_types), settings)
     if dtype == "bfloat16":
         model = bfloat16_copy(model)
+    if model.config.model_type == "modernbert":
+        return PackedModernBert(model)
     if is_packable(model):
         return PackedPredictor(model, token_types)
     predictor = ModelPredictor(model, token_types)
