@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tfmlm.cli._arguments import convert_flag
 from tfmlm.config import EvaluateConfig, MaskingConfig, TrainConfig, read_config_file
 from tfmlm.errors import UserError
 
@@ -33,6 +36,10 @@ def test_file_values_are_converted() -> None:
         ({"streaming": "perhaps"}, "streaming is 'perhaps'; expected bool"),
         ({"output_dir": {}}, "output_dir is"),
         ({"seed": None}, "seed needs a value"),
+        ({"max_steps": 10**400}, "max_steps is "),
+        ({"max_steps": 10**5000}, "max_steps is a huge int; expected int"),
+        ({"max_steps": 2**53 + 1}, "max_steps is beyond 9007199254740992"),
+        ({"seed": [[]] * 1000}, "…; expected int"),
         ({"seeed": 1}, "unknown setting seeed; did you mean seed"),
         ({"strategy": "ring"}, "choose from auto"),
         ({"seed": -1}, "seed is -1; it must be at least 0"),
@@ -45,6 +52,31 @@ def test_wrong_values(values: dict, message: str) -> None:
     with pytest.raises(UserError) as error:
         TrainConfig.from_dict({**GOOD, **values})
     assert message in str(error.value)
+
+
+NUMBERS = [f for f in dataclasses.fields(TrainConfig) if str(f.type).startswith(("int", "float"))]
+NOT_NUMBERS = ("1e400", "-1e400", "inf", "-Infinity", ".inf", "nan", "NaN", ".nan", "1" * 5000)
+
+
+@pytest.mark.parametrize("text", NOT_NUMBERS)
+def test_no_setting_is_infinite_or_undefined(text: str, tmp_path: Path) -> None:
+    """From YAML, from JSON, from a flag and from Python, in every numeric setting."""
+    for field in NUMBERS:
+        ways = [lambda field=field: convert_flag(field, text)]
+        for name in ("x.yaml", "x.json"):
+            (tmp_path / name).write_text(json.dumps({field.name: 0}).replace("0", text))
+            ways.append(lambda name=name: read_config_file(tmp_path / name))
+        for way in ways:
+            with pytest.raises(UserError) as error:  # noqa: PT012
+                value = way()
+                TrainConfig.from_dict(
+                    {**GOOD, **(value if isinstance(value, dict) else {field.name: value})}
+                )
+            assert "\n" not in str(error.value) and len(str(error.value)) < 300
+    for value in (float("inf"), float("-inf"), float("nan")):
+        for field in NUMBERS:
+            with pytest.raises(UserError, match=field.name):
+                TrainConfig(**{**GOOD, "train_file": ("x",), field.name: value})
 
 
 def test_settings_are_frozen_and_keyword_only() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any, TypeVar
 
 from tfmlm.errors import UserError
 
+#: Whole numbers up to here are exact in float64, in which schedules are computed.
+_LARGEST = 2**53
 _Config = TypeVar("_Config", bound="Config")
 
 
@@ -31,6 +34,7 @@ class Config:
             value = getattr(self, field.name)
             if isinstance(value, list):
                 object.__setattr__(self, field.name, tuple(value))
+            require_countable(field.name, value)
             choices = field.metadata.get("choices")
             if choices and value is not None and value not in choices:
                 raise UserError(f"{field.name} is {value!r}; choose from {', '.join(choices)}")
@@ -82,7 +86,7 @@ def convert(field: dataclasses.Field[Any], value: Any) -> Any:
         if kind.startswith("int"):
             if isinstance(value, bool) or float(value) != int(float(value)):
                 raise ValueError
-            return int(float(value))
+            return value if isinstance(value, int) else int(float(value))
         if kind.startswith("float"):
             if isinstance(value, bool):
                 raise ValueError
@@ -92,9 +96,27 @@ def convert(field: dataclasses.Field[Any], value: Any) -> Any:
         if value is False and "no" in (field.metadata.get("choices") or ()):
             return "no"  # YAML reads a bare `no` as false
         return str(value)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         expected = kind.replace(" | None", "")
-        raise UserError(f"{field.name} is {value!r}; expected {expected}") from None
+        raise UserError(f"{field.name} is {_shown(value)}; expected {expected}") from None
+
+
+def _shown(value: Any) -> str:
+    """A wrong value in a message, which may be long or have more digits than Python writes."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):
+        text = f"a huge {type(value).__name__}"
+    return text if len(text) <= 100 else text[:100] + "…"
+
+
+def require_countable(name: str, value: Any) -> None:
+    """Raises `UserError` for numbers with which nothing can be computed: infinite, undefined, or a
+    whole number that float64 does not hold exactly."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{name} is {value}; expected a finite number")
+    if isinstance(value, int) and not -_LARGEST <= value <= _LARGEST:
+        raise UserError(f"{name} is beyond {_LARGEST}; expected a smaller number")
 
 
 def _to_bool(value: Any) -> bool:

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tfmlm.errors import RunFailedError, UserError
+from tfmlm.errors import RunFailedError, TfmlmError, UserError
 
 TEMPORARY_PREFIX = ".tmp-"
 _MADE_BY_US = re.compile(rf"{re.escape(TEMPORARY_PREFIX)}([a-z]+-)*[a-z0-9_]{{8}}(\.\w+)?")
@@ -115,12 +115,17 @@ def _restore(temporary: Path) -> None:
                 _rename(folder, temporary.parent / folder.name, _NO_REPLACE)
 
 
+class FolderInUseError(UserError):
+    """Another process writes in the folder; nothing in it may be touched."""
+
+
 @contextlib.contextmanager
 def folder_in_use(folder: Path, message: str) -> Iterator[None]:
     """Makes a folder this process's own for a while; makes the folder if need be.
 
     Raises:
-        UserError: with `message`: another process has it.
+        FolderInUseError: with `message`: another process has it.
+        UserError: the folder cannot be written.
     """
     require_writable_folder(folder)
     lock = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
@@ -128,7 +133,7 @@ def folder_in_use(folder: Path, message: str) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UserError(message) from None
+            raise FolderInUseError(message) from None
         except OSError:  # a file system without locks
             pass
         yield
@@ -211,6 +216,8 @@ def full_disk_said(folder: Path, what: str, remedy: str) -> Iterator[None]:
     """
     try:
         yield
+    except TfmlmError:
+        raise
     except Exception as error:
         if not disk_is_full(error):
             raise

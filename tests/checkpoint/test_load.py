@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import shutil
 import subprocess
 import sys
@@ -143,3 +145,52 @@ def test_broken_checkpoints_say_what_is_wrong(
 def test_models_that_are_not_there(name: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         load_model(name)
+
+
+CODE = """
+from pathlib import Path
+Path({mark!r}).touch()
+from transformers import BertConfig as Config, BertTokenizerFast as Tokenizer
+"""
+
+
+def test_code_of_a_checkpoint_is_neither_run_nor_asked_about(tmp_path: Path) -> None:
+    """At a terminal transformers would ask whether to run it, and wait for an answer."""
+    mark = tmp_path / "it ran"
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "code.py").write_text(CODE.format(mark=str(mark)))
+    config = {"model_type": "its own", "auto_map": {"AutoConfig": "code.Config"}}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps(
+            {
+                "tokenizer_class": "Tokenizer",
+                "auto_map": {"AutoTokenizer": [None, "code.Tokenizer"]},
+            }
+        )
+    )
+    script = (
+        "import sys, tfmlm\n"
+        "from tfmlm.errors import UserError\n"
+        "graph = tfmlm.GraphTokenizer.from_pretrained\n"
+        "for load in (tfmlm.load_model, tfmlm.load_tokenizer, graph):\n"
+        "    try:\n"
+        "        load(sys.argv[1])\n"
+        "    except UserError as error:\n"
+        "        print('refused:', error)\n"
+    )
+    read, write = pty.openpty()  # a terminal, at which nobody answers
+    done = subprocess.run(
+        [sys.executable, "-c", script, folder],
+        stdin=write,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    os.close(read)
+    os.close(write)
+    assert done.stdout.count("refused:") == 3, done.stdout + done.stderr
+    assert "[y/N]" not in done.stdout + done.stderr
+    assert "which is never run" in done.stdout and not mark.exists()

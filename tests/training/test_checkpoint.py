@@ -11,6 +11,7 @@ import pytest
 from tests.training import small
 from tfmlm.errors import UserError
 from tfmlm.training.checkpoint import (
+    keep_newest,
     latest_checkpoint,
     open_checkpoint,
     restore_trainer,
@@ -61,8 +62,37 @@ DAMAGES = {
     "damaged": _flip,
     "state.safetensors is missing": lambda f: (f / "state.safetensors").unlink(),
     "checkpoint.json is missing": lambda f: (f / "checkpoint.json").unlink(),
-    "cannot be read": lambda f: (f / "checkpoint.json").write_text('{"step": 5, '),
+    "checkpoint.json is damaged": lambda f: (f / "checkpoint.json").write_text('{"step": 5, '),
+    "json is damaged": lambda f: (f / "checkpoint.json").write_text("[" * 100_000),
 }
+
+
+def test_no_bit_of_the_manifest_may_be_another_one(tmp_path: Path) -> None:
+    save(tmp_path, 5)
+    manifest = tmp_path / "step-00000005" / "checkpoint.json"
+    whole = manifest.read_bytes()
+    accepted = []
+    for place in range(len(whole)):
+        for bit in range(8):
+            damaged = bytearray(whole)
+            damaged[place] ^= 1 << bit
+            manifest.write_bytes(damaged)
+            if latest_checkpoint(tmp_path)[0] is not None:
+                accepted.append((place, bit))
+    assert accepted == []
+    manifest.write_bytes(whole)
+    assert latest_checkpoint(tmp_path)[0] is not None
+    without = {k: v for k, v in json.loads(whole).items() if k != "self"}
+    manifest.write_text(json.dumps(without))
+    assert latest_checkpoint(tmp_path)[0] is None
+
+
+def test_room_is_made_but_for_the_newest_whole_one(tmp_path: Path) -> None:
+    save(tmp_path, 3, 4, 5)
+    _flip(tmp_path / "step-00000005")
+    (tmp_path / ".tmp-abcdefgh").mkdir()
+    keep_newest(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["step-00000004"]
 
 
 @pytest.mark.parametrize("problem", DAMAGES)
@@ -112,4 +142,4 @@ def test_trainer_is_restored_and_another_model_refused(tmp_path: Path) -> None:
 def test_manifest_is_plain_json(tmp_path: Path) -> None:
     save(tmp_path, 1)
     manifest = json.loads((tmp_path / "step-00000001" / "checkpoint.json").read_text())
-    assert set(manifest) == {"step", "size", "blake2b", "run"}
+    assert set(manifest) == {"step", "size", "blake2b", "self", "run"}

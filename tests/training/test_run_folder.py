@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tfmlm.errors import RunFailedError, UserError
-from tfmlm.training.run_folder import undone_if_refused
+from tfmlm.training.run_folder import owned, require_space_for_run, undone_if_refused
 
 
 def _begin(folder: Path) -> None:
@@ -44,6 +44,41 @@ def test_a_run_with_a_checkpoint_stays(tmp_path: Path) -> None:
         raise UserError("the stream broke")
     assert (folder / "training_config.json").exists()
     assert (folder / "checkpoints" / "tokenizer-1" / "tokenizer.json").exists()
+
+
+def test_another_run_is_kept_out_and_loses_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with owned(folder):
+        _begin(folder)
+        with (
+            pytest.raises(UserError, match=f"another run is writing in {folder}"),
+            undone_if_refused(folder),
+        ):
+            (folder / "checkpoints" / "tokenizer-2").mkdir()  # the other one goes on meanwhile
+            with owned(folder):
+                raise AssertionError
+        assert (folder / "checkpoints" / "tokenizer-2").exists()
+        with owned(folder, mine=False):  # a worker whose chief has it
+            pass
+    with owned(folder):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("saves", "keep", "best", "needed"),
+    [(0, 2, False, 1.1), (2, 2, False, 2.1), (9, 2, False, 3.1), (9, 2, True, 3.3)],
+)
+def test_the_space_that_a_run_needs(
+    saves: int, keep: int, best: bool, needed: float, tmp_path: Path
+) -> None:
+    """In units of 10^18 bytes, which no disk has free."""
+    unit = 10**18
+    with pytest.raises(UserError, match=f"not enough space in {tmp_path} for this run") as caught:
+        require_space_for_run(
+            tmp_path, state=unit, weights=unit // 10, saves=saves, keep=keep, best=best
+        )
+    megabytes = needed * 10**12 + 4  # and four for what is small
+    assert f"{megabytes:,.1f} MB are needed" in str(caught.value)
 
 
 def test_other_workers_files_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,6 +55,7 @@ def load_model_and_report(
             source,
             config=config,
             revision=revision,
+            trust_remote_code=False,  # said, so that transformers does not ask on the terminal
             from_pt=from_pt,
             ignore_mismatched_sizes=True,  # reported below, by name and shape
             output_loading_info=True,
@@ -87,7 +88,7 @@ def load_config(name_or_dir: str | os.PathLike[str], revision: str | None = None
     from transformers import TF_MODEL_FOR_MASKED_LM_MAPPING, AutoConfig
 
     with _errors_as_user_errors("model", source):
-        config = AutoConfig.from_pretrained(source, revision=revision)
+        config = AutoConfig.from_pretrained(source, revision=revision, trust_remote_code=False)
     if type(config) not in TF_MODEL_FOR_MASKED_LM_MAPPING:
         known = ", ".join(sorted(c.model_type for c in TF_MODEL_FOR_MASKED_LM_MAPPING))
         raise UserError(
@@ -108,7 +109,9 @@ def load_tokenizer(name_or_dir: str | os.PathLike[str], revision: str | None = N
     from transformers import AutoTokenizer
 
     with _errors_as_user_errors("tokenizer", source):
-        tokenizer = AutoTokenizer.from_pretrained(source, revision=revision, use_fast=True)
+        tokenizer = AutoTokenizer.from_pretrained(
+            source, revision=revision, use_fast=True, trust_remote_code=False
+        )
     if tokenizer.mask_token is None:
         raise UserError(
             f"tokenizer {source} has no mask token, so it cannot be used with a masked LM; "
@@ -167,6 +170,11 @@ def _reason(error: Exception, source: str) -> str:
         return (
             "there is no such folder and no such public model on the Hub; check the name, or log "
             "in with `hf auth login` for a private one"
+        )
+    if "trust_remote_code" in text:
+        return (
+            "it needs Python code from the checkpoint, which is never run; choose one of an "
+            "architecture and a tokenizer that transformers has"
         )
     if kind in ("SafetensorError", "UnpicklingError") or "h5 file" in text:
         return f"the weights file is broken or incomplete ({text[:200]}); fetch or save it again"

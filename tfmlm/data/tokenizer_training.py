@@ -91,7 +91,7 @@ def trained_tokenizer(
             )
             with atomic_folder(target) as temporary:
                 tokenizer.save_pretrained(temporary)
-    return AutoTokenizer.from_pretrained(target, use_fast=True)
+    return AutoTokenizer.from_pretrained(target, use_fast=True, trust_remote_code=False)
 
 
 def _texts(corpus: Corpus) -> Any:

@@ -65,7 +65,9 @@ def load_fast_tokenizer(name_or_dir: str, revision: str | None = None) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(name_or_dir, revision=revision)
+        return AutoTokenizer.from_pretrained(
+            name_or_dir, revision=revision, trust_remote_code=False
+        )
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"cannot load a tokenizer from {name_or_dir}: {reason}") from None

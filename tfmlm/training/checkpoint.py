@@ -1,9 +1,9 @@
 """Step checkpoints that are whole or not there, checked when read.
 
 A checkpoint is a folder `step-<number>` with `state.safetensors` (every array that the rest of the
-run depends on) and `checkpoint.json` (counters, the loss curve, and the other file's size and
-digest). It is written beside and renamed; one that was damaged later is passed over for the one
-before. No pickle.
+run depends on) and `checkpoint.json` (counters, the loss curve, the other file's size and digest,
+and its own digest). It is written beside and renamed; one that was damaged later is passed over
+for the one before. No pickle.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ from typing import Any
 import numpy as np
 
 from tfmlm.errors import UserError
-from tfmlm.files import atomic_folder
+from tfmlm.files import atomic_folder, read_json, remove_leftovers
 from tfmlm.training.optimizer import path_below_model
 
 STATE_FILE = "state.safetensors"
 MANIFEST = "checkpoint.json"
-_NAME = re.compile(r"step-(\d+)")
+_NAME = re.compile(r"step-(\d{1,18})")
+_BLANK = b"0" * 32
+_SELF = re.compile(rb'("self": ")[0-9a-f]{32}')
 
 
 @dataclass(frozen=True)
@@ -62,12 +64,23 @@ def save_checkpoint(
             "step": step,
             "size": state.stat().st_size,
             "blake2b": _digest(state),
+            "self": _BLANK.decode(),
             "run": run,
         }
-        (temporary / MANIFEST).write_text(json.dumps(manifest) + "\n", encoding="utf-8")
+        text = (json.dumps(manifest) + "\n").encode()
+        (temporary / MANIFEST).write_bytes(_signed(text))
     for _, folder in _step_folders(root)[keep:]:
         shutil.rmtree(folder, ignore_errors=True)
     return target
+
+
+def keep_newest(root: Path) -> None:
+    """Deletes all but the newest whole checkpoint, to make room."""
+    checkpoint, _ = latest_checkpoint(root)
+    remove_leftovers(root)
+    for _, folder in _step_folders(root):
+        if checkpoint is not None and folder != checkpoint.folder:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def latest_checkpoint(root: Path) -> tuple[Checkpoint | None, list[str]]:
@@ -95,7 +108,11 @@ def open_checkpoint(folder: Path) -> Checkpoint:
 
 def _read(folder: Path) -> tuple[Checkpoint | None, str]:
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        text = (folder / MANIFEST).read_bytes()
+        blank, found = _SELF.subn(rb"\g<1>" + _BLANK, text, count=1)
+        if not found or _signed(blank) != text:
+            return None, f"its {MANIFEST} is damaged"
+        manifest = read_json(folder / MANIFEST)
         state = folder / STATE_FILE
         if state.stat().st_size != manifest["size"]:
             return None, "its file is cut off"
@@ -106,6 +123,12 @@ def _read(folder: Path) -> tuple[Checkpoint | None, str]:
         return None, f"{Path(error.filename or '').name} is missing"
     except (OSError, ValueError, KeyError, TypeError) as error:
         return None, f"it cannot be read ({type(error).__name__})"
+
+
+def _signed(text: bytes) -> bytes:
+    """A manifest with its own digest in the place of the blank one."""
+    digest = hashlib.blake2b(text, digest_size=len(_BLANK) // 2).hexdigest()
+    return _SELF.sub(rb"\g<1>" + digest.encode(), text, count=1)
 
 
 def _step_folders(root: Path) -> list[tuple[int, Path]]:
@@ -131,6 +154,11 @@ def _digest(path: Path) -> str:
 def trainer_arrays(trainer: Any) -> dict[str, np.ndarray]:
     """Everything the rest of a run depends on, by name: weights, moments, counters."""
     return {name: np.asarray(v.numpy()) for name, v in _variables(trainer).items()}
+
+
+def size_of_checkpoint(trainer: Any) -> int:
+    """Bytes of the arrays of a checkpoint."""
+    return sum(v.shape.num_elements() * v.dtype.size for v in _variables(trainer).values())
 
 
 def restore_trainer(trainer: Any, arrays: dict[str, np.ndarray]) -> None:

@@ -18,7 +18,7 @@ from tfmlm.checkpoint.save import tie_decoder
 from tfmlm.config import TrainConfig
 from tfmlm.data.tokenizer_training import trained_tokenizer
 from tfmlm.errors import UserError
-from tfmlm.files import write_json
+from tfmlm.files import disk_is_full, full_disk_said, in_megabytes, write_json
 from tfmlm.training import model_setup, report, run_folder
 from tfmlm.training.callbacks import (
     Checkpoints,
@@ -30,9 +30,11 @@ from tfmlm.training.callbacks import (
 )
 from tfmlm.training.checkpoint import (
     Checkpoint,
+    keep_newest,
     latest_checkpoint,
     open_checkpoint,
     restore_trainer,
+    size_of_checkpoint,
 )
 from tfmlm.training.corpora import Corpora, open_corpora
 from tfmlm.training.data import HeldOut, prepare_run_data
@@ -76,15 +78,26 @@ def run_training(
         RunFailedError: a worker is missing, or was lost.
         KeyboardInterrupt: Ctrl-C; a checkpoint has been saved.
     """
-    with run_folder.undone_if_refused(Path(config.output_dir).expanduser()):
-        folder = run_folder.check_output_folder(config)
+    folder = Path(config.output_dir).expanduser()
+    alone = not run_folder.shared_by_workers()
+    with run_folder.undone_if_refused(folder), run_folder.owned(folder, alone):
+        run_folder.check_output_folder(config)
         corpora = open_corpora(config)
         if strategy is None:
             strategy = get_strategy(
                 config.strategy, tpu_name=config.tpu_name, worker_timeout=config.worker_timeout
             )
-        with precision(config.mixed_precision), lost_workers_as_failed_run(strategy):
-            return _Run(config, folder, corpora, strategy).go(callbacks)
+        run = _Run(config, folder, corpora, strategy)
+        with (
+            precision(config.mixed_precision),
+            lost_workers_as_failed_run(strategy),
+            run_folder.owned(folder, run.chief and not alone),
+            full_disk_said(folder, "the run", _RESUMES),
+        ):
+            return run.go(callbacks)
+
+
+_RESUMES = "free some; the same command goes on from the last checkpoint"
 
 
 class _Run:
@@ -146,6 +159,8 @@ class _Run:
             run_folder.clear_former_run(self.folder, keep=Path(tokenizer.name_or_path))
         if self.chief and (checkpoint is None or config.overwrite_output_dir):
             write_json(self.folder / report.RUN_FILE, config.to_dict())
+        if self.chief:
+            self._require_space(model, trainer, total - first_step)
         trainer.tokenizer = tokenizer  # for callbacks that save
         for callback in callbacks:
             if hasattr(callback, "steps"):  # PushToHub counts the steps of the whole run
@@ -232,9 +247,48 @@ class _Run:
         train = report.train_results(state, keeper, data.samples, layout.global_rows)
         if not self.chief:
             return {**train, **(figures or {})}
-        results = report.write_run(config, self.folder, model, tokenizer, state, train, figures)
+        results = self._written(model, tokenizer, state, train, figures)
         run_folder.mark_finished(self.folder, identity)
         return results
+
+    def _require_space(self, model: Any, trainer: MaskedLMTrainer, steps: int) -> None:
+        """Proves that what is left of the run has room on the disk."""
+        every = self.config.save_steps
+        run_folder.require_space_for_run(
+            self.folder,
+            state=size_of_checkpoint(trainer),
+            weights=sum(v.shape.num_elements() * v.dtype.size for v in model.weights),
+            saves=(steps - 1) // every if every else 1,
+            keep=self.config.save_total_limit,
+            best=self._best_file() is not None,
+        )
+
+    def _written(
+        self,
+        model: Any,
+        tokenizer: Any,
+        state: RunState,
+        train: dict[str, Any],
+        figures: dict[str, Any] | None,
+    ) -> dict[str, Any]:
+        """Writes what the run leaves, if need be in the room of the older checkpoints.
+
+        Raises:
+            RunFailedError: the disk is full all the same.
+        """
+        for last in (False, True):
+            try:
+                return report.write_run(
+                    self.config, self.folder, model, tokenizer, state, train, figures
+                )
+            except Exception as error:
+                if last or not disk_is_full(error):
+                    weights = sum(v.shape.num_elements() * v.dtype.size for v in model.weights)
+                    what = f"the trained model, which needs {in_megabytes(weights)}"
+                    with full_disk_said(self.folder, what, _RESUMES):
+                        raise
+                keep_newest(self.checkpoints)
+        raise AssertionError("unreachable")
 
     # -- parts ------------------------------------------------------------------------------
 

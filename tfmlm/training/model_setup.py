@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -78,6 +79,8 @@ def _parse(text: str, old: Any) -> Any:
     if isinstance(old, int):
         return int(text)
     if isinstance(old, float):
+        if not math.isfinite(float(text)):
+            raise ValueError
         return float(text)
     if old is None or isinstance(old, list | tuple):
         import yaml

@@ -11,13 +11,26 @@ from typing import Any
 
 from tfmlm.config import TrainConfig
 from tfmlm.errors import TfmlmError, UserError
-from tfmlm.files import read_json, remove_leftovers, require_writable_folder, write_json
+from tfmlm.files import (
+    FolderInUseError,
+    folder_in_use,
+    in_megabytes,
+    read_json,
+    remove_leftovers,
+    require_space,
+    require_writable_folder,
+    undo_folders,
+    write_json,
+)
 from tfmlm.training.report import RUN_FILE
 
 CHECKPOINTS = "checkpoints"
 LOGS = "logs"
 FINISHED = "finished.json"
 RESULTS = ("train_results.json", "eval_results.json", "all_results.json", "training.png")
+
+# Bytes of logs, tokenizer, model card and picture, generously.
+_SMALL_FILES = 4_000_000
 
 # Settings that do not change what a run computes: a resumed run may have others. The rows of a step
 # over all devices are compared with the checkpoint's instead of the numbers they are a product of.
@@ -95,19 +108,58 @@ def undone_if_refused(folder: Path) -> Iterator[None]:
     Folders that were made for it and are empty go too. Where several workers share the folder,
     only those: another one may be at work in it.
     """
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
     before = _own_entries(folder)
-    try:
+    with undo_folders(folder):
+        try:
+            yield
+        except FolderInUseError:
+            raise  # what is there is the other run's
+        except TfmlmError:
+            if not shared_by_workers() and not list((folder / CHECKPOINTS).glob("step-*")):
+                for entry in sorted(_own_entries(folder) - before, reverse=True):
+                    _remove(entry)
+            raise
+
+
+def shared_by_workers() -> bool:
+    """Whether several processes make one run, whose chief alone writes."""
+    return "TF_CONFIG" in os.environ or "SLURM_STEP_NUM_TASKS" in os.environ
+
+
+@contextlib.contextmanager
+def owned(folder: Path, mine: bool = True) -> Iterator[None]:
+    """Keeps other runs out of the folder, if `mine`.
+
+    Raises:
+        FolderInUseError: another run is at work in it.
+    """
+    if not mine:
         yield
-    except TfmlmError:
-        shared = "TF_CONFIG" in os.environ or "SLURM_STEP_NUM_TASKS" in os.environ
-        if not shared and not list((folder / CHECKPOINTS).glob("step-*")):
-            for entry in sorted(_own_entries(folder) - before, reverse=True):
-                _remove(entry)
-        for path in missing:
-            with contextlib.suppress(OSError):
-                path.rmdir()
-        raise
+        return
+    message = f"another run is writing in {folder}; wait for its end, or choose another output_dir"
+    with folder_in_use(folder, message):
+        yield
+
+
+def require_space_for_run(
+    folder: Path, *, state: int, weights: int, saves: int, keep: int, best: bool
+) -> None:
+    """Proves before the first step that what the run will write has room.
+
+    Args:
+        state, weights: bytes of a checkpoint and of the model.
+        saves: how many checkpoints the run writes.
+        keep: how many are kept; while one more is written, all of them are there.
+        best: whether the best weights are kept too.
+
+    Raises:
+        UserError: there is not enough space.
+    """
+    count = min(max(saves, 1), keep + 1)
+    needed = count * state + (3 if best else 1) * weights + _SMALL_FILES
+    there = sum(f.stat().st_size for f in (folder / CHECKPOINTS).glob("step-*/*") if f.is_file())
+    what = f"this run ({count} checkpoints of {in_megabytes(state)}, and the model)"
+    require_space(folder, needed - there, what)
 
 
 def _own_entries(folder: Path) -> set[Path]:
