@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tfmlm.data.columns import choose_text_column, read_column
+from tfmlm.data.text_lines import require_first_record, text_lines
 from tfmlm.errors import UserError
 
 READERS = {
@@ -29,6 +30,7 @@ READERS = {
 }
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst", ".zip")
 BATCH_TEXTS = 1000
+BATCH_CHARACTERS = 4_000_000
 HASHED_TEXTS = 100_000
 
 _GLOB_CHARACTERS = "*?["
@@ -108,6 +110,9 @@ class FilePart:
     path: Path
 
     def batches(self, column: str | None) -> Iterator[list[str]]:
+        if READERS[_format_suffix(self.path)] == "text":
+            yield from _line_batches(self.path, column)
+            return
         from datasets import load_dataset
 
         reader = READERS[_format_suffix(self.path)]
@@ -263,7 +268,10 @@ def require_text_file(path: Path) -> None:
             f"{path}: unknown format {suffix or 'without an extension'}; give one of {known}, "
             f"also compressed ({', '.join(COMPRESSIONS)})"
         )
-    if READERS[suffix] != "parquet" and path.suffix.lower() not in COMPRESSIONS:
+    compressed = path.suffix.lower() in COMPRESSIONS
+    if compressed and READERS[suffix] in ("json", "csv"):
+        require_first_record(path)
+    if READERS[suffix] != "parquet" and not compressed:
         require_utf8(head, path, whole=size <= len(head))
 
 
@@ -305,6 +313,26 @@ def _suffix_in_zip(path: Path) -> str:
 
 def _is_saved_dataset(folder: Path) -> bool:
     return (folder / "dataset_dict.json").exists() or (folder / "state.json").exists()
+
+
+def _line_batches(path: Path, column: str | None) -> Iterator[list[str]]:
+    """Texts of a file that holds one a line."""
+    import pyarrow as pa
+
+    name = str(path)
+    choose_text_column(pa.schema([("text", pa.string())]), column, name)
+    lines = text_lines(path)
+    while True:
+        with _errors_as_user_errors(name):
+            batch, size = [], 0
+            for line in lines:
+                batch.append(line)
+                size += len(line)
+                if len(batch) == BATCH_TEXTS or size > BATCH_CHARACTERS:
+                    break
+        if not batch:
+            return
+        yield batch
 
 
 def _table_batches(dataset: Any, column: str | None, name: str) -> Iterator[list[str]]:
