@@ -6,7 +6,7 @@ import json
 
 from tests.export.exported import bert
 from tfmlm.cli.main import main
-from tfmlm.export.graph.signatures import SIGNATURES
+from tfmlm.export.contract import SIGNATURES
 
 
 def test_json(capsys):

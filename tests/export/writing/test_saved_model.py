@@ -13,7 +13,7 @@ import tfmlm
 from tests.export.exported import bert, loaded_bert
 from tests.small_models import small_model
 from tfmlm.errors import UserError
-from tfmlm.export.graph.signatures import SIGNATURES
+from tfmlm.export.contract import SIGNATURES
 from tfmlm.export.loader import read_record
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from tfmlm.checkpoint.frame import frame_of
-from tfmlm.export.encoder.predictor import ModelPredictor, TokenTypes
-from tfmlm.export.graph.settings import DEFAULT_MAX_TEXT_BYTES
+from tfmlm.export.checking.logits import CheckpointLogits, log_softmax
+from tfmlm.export.checking.tokens import TextReader, Tokens
+from tfmlm.export.contract import DEFAULT_MAX_TEXT_BYTES
 
 #: Tokens of all rows that the encoder takes at a time.
 _CHUNK_TOKENS = 4096
@@ -55,7 +55,7 @@ class ScoredText:
 
 
 class CheckpointScorer:
-    """Scores texts one by one with a TF masked LM and a fast tokenizer."""
+    """Scores texts one by one with a TF masked LM and its tokenizer."""
 
     def __init__(
         self,
@@ -63,26 +63,26 @@ class CheckpointScorer:
         tokenizer: Any,
         max_length: int,
         max_text_bytes: int = DEFAULT_MAX_TEXT_BYTES,
+        logits: CheckpointLogits | None = None,
     ) -> None:
+        """Takes a checkpoint; `logits` may be those of another user of the same model."""
         self._tokenizer = tokenizer
         self._max_text_bytes = max_text_bytes
-        frame = frame_of(tokenizer)
-        self._prefix, self._suffix = frame.before, frame.behind
-        self._room = max_length - len(self._prefix) - len(self._suffix)
-        self._predictor = ModelPredictor(model, TokenTypes.of(model, tokenizer))
+        self._read = TextReader(tokenizer, max_length)
+        self._logits = logits or CheckpointLogits(model, tokenizer)
 
     def score(self, text: str) -> ScoredText:
         """Masks every token of a text in turn."""
         tokenizer = self._tokenizer
         if len(text.encode("utf-8", "replace")) > self._max_text_bytes:
             return ScoredText(text, "too_long")
-        ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-        window = ids[: self._room]
+        tokens, room = self._read(text), self._read.room
+        window = tokens.own[:room]
         places = [i for i, token in enumerate(window) if token != tokenizer.mask_token_id]
         scores = np.zeros([len(window)])
         if places:
-            scores[places] = self._log_probabilities(window, places)
-        status = "truncated" if len(ids) > self._room else "ok"
+            scores[places] = self._log_probabilities(tokens, len(window), places)
+        status = "truncated" if len(tokens.own) > room else "ok"
         return ScoredText(
             text,
             status if places else "empty",
@@ -92,21 +92,19 @@ class CheckpointScorer:
             token_count=len(places),
         )
 
-    def _log_probabilities(self, window: list[int], places: list[int]) -> np.ndarray:
-        import tensorflow as tf
-
-        row = np.array([*self._prefix, *window, *self._suffix], np.int32)
-        columns = np.array(places) + len(self._prefix)
-        at_a_time = max(_CHUNK_TOKENS // len(row), 1)
-        found = []
-        for start in range(0, len(columns), at_a_time):
-            own = columns[start : start + at_a_time]
-            numbers = np.arange(len(own))
-            rows = np.tile(row, [len(own), 1])
-            rows[numbers, own] = self._tokenizer.mask_token_id
-            indices = np.stack([numbers, own], 1).astype(np.int32)
-            ids = tf.constant(rows)
-            logits = self._predictor(ids, tf.ones_like(ids), tf.constant(indices))
-            scores = tf.nn.log_softmax(tf.cast(logits, tf.float32)).numpy()
-            found.append(scores[numbers, row[own]])
-        return np.concatenate(found)
+    def _log_probabilities(
+        self, tokens: Tokens, length: int, places: list[int]
+    ) -> list[np.floating[Any]]:
+        at_a_time = max(_CHUNK_TOKENS // length, 1)
+        found: list[np.floating[Any]] = []
+        for start in range(0, len(places), at_a_time):
+            rows, columns = [], []
+            for place in places[start : start + at_a_time]:
+                row = tokens.part(0, length)
+                row["input_ids"][tokens.begin + place] = self._tokenizer.mask_token_id
+                rows.append(row)
+                columns.append(tokens.begin + place)
+            scores = log_softmax(self._logits(rows, list(enumerate(columns))))
+            own = (tokens.own[place] for place in places[start : start + at_a_time])
+            found += [score[token] for score, token in zip(scores, own, strict=True)]
+        return found

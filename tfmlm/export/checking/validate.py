@@ -1,23 +1,32 @@
-"""Holds an export to its checkpoint: names, then shapes, then values."""
+"""Holds an export to its checkpoint: names, then shapes, then every value of every signature."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from tfmlm.errors import RunFailedError
-from tfmlm.export.checking.filler import CheckpointFiller, Filled
+from tfmlm.export.checking.filler import CheckpointFiller, Reading
+from tfmlm.export.checking.logits import softmax
 from tfmlm.export.checking.scorer import CheckpointScorer
-from tfmlm.export.graph.signatures import SIGNATURES
-from tfmlm.export.loader import LoadedFillMask, find_version
-from tfmlm.export.samples import sample_texts
+from tfmlm.export.checking.texts import (
+    compared_texts,
+    numbers_asked,
+    scored_texts,
+    targets_asked,
+)
+from tfmlm.export.contract import SIGNATURES
 
 #: Largest difference of a probability in float32.
 SCORE_TOLERANCE = 1e-5
-_NO_TEXT = ("", "No mask stands here.", "   ")
+#: Largest difference of the natural log of a probability in float32, so that improbable words of a
+#: large vocabulary are compared as well; 1e-5 is all that a word of a random model has.
+LOG_TOLERANCE = 2e-3
+#: Less is 0 as good as: exp(−80).
+_LEAST = 1.8e-35
 
 
 class ExportNamesError(RunFailedError):
@@ -32,6 +41,15 @@ class ExportValuesError(RunFailedError):
     """An output differs from what the checkpoint gives."""
 
 
+class Answers(Protocol):
+    """What is compared: an export in a session, or signatures that are not saved yet."""
+
+    record: dict[str, Any]
+
+    def predict(self, signature: str, inputs: dict[str, Any]) -> dict[str, np.ndarray]:
+        """Arrays of a signature by name; strings as bytes."""
+
+
 def validate_export(
     path: str | os.PathLike[str],
     model: Any,
@@ -43,34 +61,32 @@ def validate_export(
     Args:
         path: export folder or version folder.
         model: the TF masked LM.
-        tokenizer: its fast tokenizer.
-        texts: texts with masks; samples in several scripts and lengths by default.
+        tokenizer: its tokenizer.
+        texts: texts with masks; by default samples in several scripts and lengths, with masks at
+            all places, without any, and over the length.
 
     Returns:
-        What was compared: `texts`, `masks`, `tokenized`, `top1_agreement` (share of masks whose
-        best token is the checkpoint's), `top_k_agreement` (share of all tokens), and
+        What was compared: `texts`, `masks`, `tokenized`, `scored_texts`, `top1_agreement` (share of
+        masks whose best token is the checkpoint's), `top_k_agreement` (share of all tokens), and
         `largest_score_difference`.
 
     Raises:
         ExportNamesError, ExportShapesError, ExportValuesError: the first difference found. An
             export in bfloat16 may differ in scores and in the order of tokens.
     """
+    from tfmlm.export.loader import LoadedFillMask, find_version
+
     loaded = LoadedFillMask(find_version(path))
-    _check_names(loaded)
-    if "serving_default" not in loaded.signatures:
-        return _validate_ids(loaded, model, tokenizer)
-    mask_token = loaded.mask_token
-    chosen = list(texts) if texts is not None else sample_texts(mask_token)
-    _check_shapes(loaded, chosen[:3])
-    most = loaded.record["defaults"]["max_text_bytes"]
-    readable = [text for text in (*chosen, *_NO_TEXT) if len(text.encode()) <= most]
-    report = _check_tokenizer(loaded, tokenizer, readable)
-    report |= _check_values(loaded, model, tokenizer, chosen)
-    report |= _check_scores(loaded, model, tokenizer, [*chosen[:3], *_NO_TEXT])
-    return report
+    check_names(loaded)
+    return compare(loaded, model, tokenizer, texts)
 
 
-def _check_names(loaded: LoadedFillMask) -> None:
+def check_names(loaded: Any) -> None:
+    """Compares names, types and ranks of the signatures of a `LoadedFillMask` with the contract.
+
+    Raises:
+        ExportNamesError: they differ.
+    """
     import tensorflow as tf
 
     expected = set(SIGNATURES) if loaded.record["tokenizer"]["in_graph"] else {"fill_mask_ids"}
@@ -87,168 +103,333 @@ def _check_names(loaded: LoadedFillMask) -> None:
                 raise ExportNamesError(f"{kind} of {name} are {found}, expected {wanted}")
 
 
-def _check_shapes(loaded: LoadedFillMask, texts: Sequence[str]) -> None:
-    batch, k = len(texts), loaded.record["defaults"]["top_k"]
-    asked = {"serving_default": k, "fill_mask_top_k": 2, "fill_mask_targets": 3}
-    for signature, columns in asked.items():
-        outputs = loaded.fill_arrays(
-            texts,
-            top_k=2 if signature == "fill_mask_top_k" else None,
-            targets=["one", "two", "three"] if signature == "fill_mask_targets" else None,
+def compare(
+    answers: Answers, model: Any, tokenizer: Any, texts: Sequence[str] | None = None
+) -> dict[str, Any]:
+    """Compares shapes and values; arguments, result and errors are those of `validate_export`."""
+    referee = _Referee(answers, model, tokenizer)
+    limits = tokenizer.mask_token, referee.max_length, referee.max_text_bytes
+    chosen = list(texts) if texts is not None else compared_texts(*limits)
+    readings = [referee.filler.read(text) for text in chosen]
+    report: dict[str, Any] = {}
+    if answers.record["tokenizer"]["in_graph"]:
+        report |= referee.check_tokens(chosen)
+        referee.check_texts(readings)
+        referee.check_top_k(readings)
+        referee.check_targets(readings)
+        report |= referee.check_scored(scored_texts(*limits) if texts is None else chosen[:3])
+    referee.check_ids(chosen)
+    return {
+        "texts": len(chosen),
+        "masks": sum(len(reading.inside) for reading in readings),
+        **report,
+        "top1_agreement": referee.same_best / max(referee.masks, 1),
+        "top_k_agreement": referee.same / max(referee.compared, 1),
+        "largest_score_difference": referee.largest,
+    }
+
+
+class _Referee:
+    """The comparisons of one export, and what they found."""
+
+    def __init__(self, answers: Answers, model: Any, tokenizer: Any) -> None:
+        record = answers.record
+        defaults = record["defaults"]
+        self.max_length: int = defaults["max_length"]
+        self.max_text_bytes: int = defaults["max_text_bytes"]
+        self.filler = CheckpointFiller(
+            model, tokenizer, self.max_length, defaults["top_k"], self.max_text_bytes
         )
-        masks = int(outputs["mask_count"].max())
-        for name, value in outputs.items():
-            rank = SIGNATURES[signature][1][name][1]
-            shape = {1: (batch,), 2: (batch, columns), 3: (batch, masks, columns)}[rank]
-            if value.shape != shape:
-                raise ExportShapesError(
-                    f"{signature} gives {name} the shape {value.shape}, expected {shape}"
-                )
+        self._answers, self._model, self._tokenizer = answers, model, tokenizer
+        self._exact = record["model"]["dtype"] == "float32"
+        self._size = model.config.vocab_size
+        self._top_k = defaults["top_k"]
+        self._most = min(defaults["max_top_k"], self._size)
+        self.largest = 0.0
+        self.masks = self.same_best = self.compared = self.same = 0
 
+    # ---------------------------------------------------------------- one signature each
 
-def _check_tokenizer(
-    loaded: LoadedFillMask, tokenizer: Any, texts: Sequence[str]
-) -> dict[str, Any]:
-    raw = np.array([t.encode() for t in texts], object)
-    arrays = loaded.predict("tokenize", {"text": raw})
-    for row, text in enumerate(texts):
-        ids = arrays["input_ids"][row][arrays["attention_mask"][row] == 1].tolist()
-        expected = tokenizer(text)["input_ids"]
-        if ids != expected:
-            raise ExportValuesError(
-                f"the tokenizer in the graph gives {ids} for {text!r}, expected {expected}"
-            )
-    return {"tokenized": len(texts)}
-
-
-def _check_values(
-    loaded: LoadedFillMask, model: Any, tokenizer: Any, texts: Sequence[str]
-) -> dict[str, Any]:
-    defaults = loaded.record["defaults"]
-    reference = CheckpointFiller(
-        model,
-        tokenizer,
-        defaults["max_length"],
-        defaults["top_k"],
-        defaults["max_text_bytes"],
-    )
-    exact = loaded.record["model"]["dtype"] == "float32"
-    outputs = loaded.fill_arrays(texts)
-    same_best = same_tokens = masks = tokens = 0
-    largest = 0.0
-    for row, text in enumerate(texts):
-        answer = reference.fill(text)
-        _check_row(outputs, row, text, answer)
-        scored = -1
-        for slot, items in enumerate(answer.items):
-            found = outputs["token"][row, slot]
-            if not items:
-                if (found >= 0).any():
-                    raise ExportValuesError(f"a mask outside the window of {text!r} was scored")
-                continue
-            scored += 1
-            expected = answer.probabilities[scored][found]
-            difference = float(np.abs(outputs["score"][row, slot] - expected).max())
-            rank = [item["score"] for item in items]
-            difference = max(difference, float(np.abs(outputs["score"][row, slot] - rank).max()))
-            largest = max(largest, difference)
-            masks += 1
-            same_best += int(found[0] == items[0]["token"])
-            agree = [int(f) == item["token"] for f, item in zip(found, items, strict=True)]
-            same_tokens += sum(agree)
-            tokens += len(agree)
-            if exact and difference > SCORE_TOLERANCE:
-                raise ExportValuesError(
-                    f"scores of {text!r} differ by {difference:.2g} from the checkpoint's"
-                )
-            for i, item in enumerate(items):
-                sequence = outputs["sequence"][row, slot, i].decode()
-                if agree[i] and sequence != item["sequence"]:
+    def check_tokens(self, texts: Sequence[str]) -> dict[str, int]:
+        """`tokenize`; texts over the bytes are read as empty ones."""
+        found = self._run("tokenize", texts, {})
+        rows = []
+        for text in texts:
+            read = text if len(text.encode()) <= self.max_text_bytes else ""
+            rows.append(self._tokenizer(read, verbose=False)["input_ids"])
+        longest = max(map(len, rows))
+        self._shapes("tokenize", found, (len(texts), longest))
+        pad = self._tokenizer.pad_token_id or 0
+        left = self._tokenizer.padding_side == "left"
+        for row, (text, ids) in enumerate(zip(texts, rows, strict=True)):
+            rest = longest - len(ids)
+            padded = [pad] * rest + ids if left else ids + [pad] * rest
+            mask = [0] * rest + [1] * len(ids) if left else [1] * len(ids) + [0] * rest
+            for name, expected in (("input_ids", padded), ("attention_mask", mask)):
+                if found[name][row].tolist() != expected:
                     raise ExportValuesError(
-                        f"sequence is {sequence!r}, the checkpoint gives {item['sequence']!r}"
+                        f"the tokenizer in the graph gives {_short(text)} the {name} "
+                        f"{_cut(found[name][row].tolist())}, expected {_cut(expected)}"
                     )
-        if exact and outputs["filled"][row].decode() != answer.filled and same_best == masks:
-            raise ExportValuesError(
-                f"filled is {outputs['filled'][row].decode()!r}, expected {answer.filled!r}"
-            )
-    return {
-        "texts": len(texts),
-        "masks": masks,
-        "top1_agreement": same_best / max(masks, 1),
-        "top_k_agreement": same_tokens / max(tokens, 1),
-        "largest_score_difference": largest,
-    }
+        return {"tokenized": len(texts)}
 
+    def check_texts(self, readings: Sequence[Reading]) -> None:
+        """`serving_default`."""
+        found = self._run("serving_default", [r.text for r in readings], {})
+        asked = [self._top_k] * len(readings)
+        self._check_filled("serving_default", found, readings, asked, self._top_k)
 
-def _check_row(outputs: dict[str, np.ndarray], row: int, text: str, answer: Filled) -> None:
-    found = outputs["status"][row].decode(), int(outputs["mask_count"][row])
-    if found != (answer.status, answer.mask_count):
-        raise ExportValuesError(
-            f"status and mask count of {text!r} are {found}, the checkpoint gives "
-            f"{(answer.status, answer.mask_count)}"
+    def check_top_k(self, readings: Sequence[Reading]) -> None:
+        """`fill_mask_top_k`, with another number for each text."""
+        asked = numbers_asked(len(readings))
+        inputs = {"top_k": np.array(asked, np.int32)}
+        found = self._run("fill_mask_top_k", [r.text for r in readings], inputs)
+        allowed = [min(max(number, 1), self._most) for number in asked]
+        columns = max(allowed)
+        self._check_filled("fill_mask_top_k", found, readings, allowed, columns)
+
+    def check_targets(self, readings: Sequence[Reading]) -> None:
+        """`fill_mask_targets`, with other words for each text."""
+        spelled = self._tokenizer.convert_ids_to_tokens(range(len(self._tokenizer)))
+        asked = targets_asked(len(readings), spelled)
+        raw = np.array([[word.encode() for word in words] for words in asked], object)
+        found = self._run("fill_mask_targets", [r.text for r in readings], {"targets": raw})
+        columns = raw.shape[1]
+        exact = found.pop("target_exact", None)
+        self._check_filled("fill_mask_targets", found, readings, asked, columns)
+        for row, (reading, words) in enumerate(zip(readings, asked, strict=True)):
+            expected = self.filler.target_exact(reading, words)
+            if exact is None or exact[row].tolist() != expected:
+                raise ExportValuesError(
+                    f"target_exact of {words} in {_short(reading.text)} is "
+                    f"{None if exact is None else exact[row].tolist()}, expected {expected}"
+                )
+
+    def check_ids(self, texts: Sequence[str]) -> None:
+        """`fill_mask_ids`, on rows of several lengths and one over the model's."""
+        rows = []
+        for text in texts:
+            if len(text.encode()) > self.max_text_bytes:
+                continue
+            row = self.filler.read_tokens(text).row
+            cut = len(row["input_ids"]) > self.max_length
+            if not cut or len(set(row["token_type_ids"])) == 1:
+                rows.append(row)
+        longest = max(len(row["input_ids"]) for row in rows)
+        pad = self._tokenizer.pad_token_id or 0
+        ids = np.full([len(rows), longest], pad, np.int32)
+        seen = np.zeros_like(ids)
+        for number, row in enumerate(rows):
+            own = row["input_ids"]
+            ids[number, : len(own)] = own
+            seen[number, : len(own)] = 1
+        found = self._answers.predict("fill_mask_ids", {"input_ids": ids, "attention_mask": seen})
+        mask = self._tokenizer.mask_token_id
+        rows = [{k: v[: self.max_length] for k, v in row.items()} for row in rows]
+        places = [[i for i, t in enumerate(row["input_ids"]) if t == mask] for row in rows]
+        most = max(map(len, places))
+        self._shapes("fill_mask_ids", found, (len(rows), most, self._top_k))
+        for number, (row, masks) in enumerate(zip(rows, places, strict=True)):
+            what = f"fill_mask_ids for row {number} ({_cut(row['input_ids'])})"
+            positions = found["mask_position"][number].tolist()
+            if positions != masks + [-1] * (most - len(masks)):
+                raise ExportValuesError(f"{what} finds masks at {positions}, expected {masks}")
+            self._require_empty(what, found, number, len(masks), 0)
+            if not masks:
+                continue
+            probabilities = softmax(self.filler.logits([row], [(0, place) for place in masks]))
+            for slot, probability in enumerate(probabilities):
+                best = np.argsort(-probability, kind="stable")[: self._top_k].tolist()
+                self._check_scores(what, found, number, slot, probability, best)
+
+    def check_scored(self, texts: Sequence[str]) -> dict[str, int]:
+        """`score_text`: log-probabilities, compared relative to their size."""
+        scorer = CheckpointScorer(
+            self._model,
+            self._tokenizer,
+            self.max_length,
+            self.max_text_bytes,
+            self.filler.logits,
         )
+        expected = [scorer.score(text) for text in texts]
+        found = self._run("score_text", texts, {})
+        columns = max(len(scored.token) for scored in expected)
+        self._shapes("score_text", found, (len(texts), columns))
+        for row, scored in enumerate(expected):
+            rest = columns - len(scored.token)
+            for name, wanted in (
+                ("status", scored.status),
+                ("token_count", scored.token_count),
+                ("token", [*scored.token, *[-1] * rest]),
+                ("token_str", [*scored.token_str, *[""] * rest]),
+            ):
+                given = _plain(found[name][row])
+                if given != wanted:
+                    raise ExportValuesError(
+                        f"score_text gives {_short(scored.text)} the {name} {_cut(given)}, "
+                        f"expected {_cut(wanted)}"
+                    )
+            values = [*scored.score, *[0.0] * rest]
+            total = [scored.pseudo_log_likelihood]
+            if not self._exact:
+                continue
+            for name, numbers in (("score", values), ("pseudo_log_likelihood", total)):
+                given = np.reshape(found[name][row], [-1])
+                if not np.allclose(given, numbers, atol=1e-4, rtol=SCORE_TOLERANCE):
+                    difference = float(np.abs(given - numbers).max())
+                    raise ExportValuesError(
+                        f"log-probabilities of {_short(scored.text)} differ by {difference:.2g} "
+                        "from the checkpoint's"
+                    )
+        return {"scored_texts": len(texts)}
+
+    # ---------------------------------------------------------------- parts
+
+    def _run(
+        self, signature: str, texts: Sequence[str], inputs: dict[str, Any]
+    ) -> dict[str, np.ndarray]:
+        raw = np.array([text.encode() for text in texts], object)
+        return dict(self._answers.predict(signature, {"text": raw, **inputs}))
+
+    def _shapes(self, signature: str, found: dict[str, np.ndarray], shape: tuple[int, ...]) -> None:
+        """Every output has the first dimensions of a shape."""
+        for name, value in found.items():
+            expected = shape[: SIGNATURES[signature][1][name][1]]
+            if value.shape != expected:
+                raise ExportShapesError(
+                    f"{signature} gives {name} the shape {value.shape}, expected {expected}"
+                )
+
+    def _check_filled(
+        self,
+        signature: str,
+        found: dict[str, np.ndarray],
+        readings: Sequence[Reading],
+        asked: Sequence[int | list[str]],
+        columns: int,
+    ) -> None:
+        """The outputs that all text signatures share; for each text its number or its targets."""
+        masks = max(reading.mask_count for reading in readings)
+        self._shapes(signature, found, (len(readings), masks, columns))
+        for row, (reading, wanted) in enumerate(zip(readings, asked, strict=True)):
+            what = f"{signature} of {_short(reading.text)}"
+            for name, expected in (
+                ("status", reading.status),
+                ("mask_count", reading.mask_count),
+            ):
+                if _plain(found[name][row]) != expected:
+                    raise ExportValuesError(
+                        f"{what} has the {name} {_plain(found[name][row])}, expected {expected}"
+                    )
+            words = {}
+            for mask in range(masks):
+                if mask not in reading.inside:
+                    self._require_empty(what, found, row, mask, 0, mask + 1)
+                    continue
+                number = reading.inside.index(mask)
+                if isinstance(wanted, int):
+                    best = self.filler.best(reading, number, wanted)
+                else:
+                    best = self.filler.best(reading, number, 1, wanted)
+                probability = reading.probabilities[number]
+                self._check_scores(what, found, row, mask, probability, best)
+                tokens = found["token"][row, mask, : len(best)].tolist()
+                self._check_strings(what, found, row, reading, mask, tokens)
+                if tokens:
+                    words[mask] = self.filler.words.word(tokens[0])
+            filled = _plain(found["filled"][row])
+            if filled != reading.filled(words):
+                raise ExportValuesError(
+                    f"{what} has the filled text {filled!r}, expected {reading.filled(words)!r}"
+                )
+
+    def _check_scores(
+        self,
+        what: str,
+        found: dict[str, np.ndarray],
+        row: int,
+        mask: int,
+        probability: np.ndarray,
+        best: Sequence[int],
+    ) -> None:
+        """Tokens and scores of one mask, whose best tokens by the checkpoint are `best`.
+
+        Tokens whose probabilities are equal as far as float32 goes may change places.
+        """
+        self._require_empty(what, found, row, mask, len(best), mask + 1)
+        tokens, scores = (found[name][row, mask, : len(best)] for name in ("token", "score"))
+        if len(set(tokens.tolist())) != len(best) or not all(0 <= t < self._size for t in tokens):
+            raise ExportValuesError(f"{what} gives the tokens {_cut(tokens.tolist())}")
+        self.masks += 1
+        self.same_best += int(bool(len(best)) and tokens[0] == best[0])
+        self.same += int(np.sum(tokens == best))
+        self.compared += len(best)
+        for expected in (probability[tokens], probability[list(best)]):
+            difference = float(np.abs(scores - expected).max(initial=0.0))
+            logs = np.log(np.maximum(scores, _LEAST)) - np.log(np.maximum(expected, _LEAST))
+            self.largest = max(self.largest, difference)
+            if self._exact and (
+                difference > SCORE_TOLERANCE or np.abs(logs).max(initial=0.0) > LOG_TOLERANCE
+            ):
+                raise ExportValuesError(
+                    f"scores of {what} differ by {difference:.2g} from the checkpoint's: "
+                    f"{_cut(tokens.tolist())} {_cut(scores.tolist())}, expected {_cut(list(best))} "
+                    f"{_cut(probability[list(best)].tolist())}"
+                )
+
+    def _check_strings(
+        self,
+        what: str,
+        found: dict[str, np.ndarray],
+        row: int,
+        reading: Reading,
+        mask: int,
+        tokens: Sequence[int],
+    ) -> None:
+        """Strings of the tokens that were found, whatever their scores."""
+        for column, token in enumerate(tokens):
+            for name, expected in (
+                ("token_str", self.filler.words.string(token)),
+                ("sequence", self.filler.sequence(reading, mask, token)),
+            ):
+                given = _plain(found[name][row, mask, column])
+                if given != expected:
+                    raise ExportValuesError(
+                        f"{what} has the {name} {given!r} for the token {token}, the tokenizer "
+                        f"decodes {expected!r}"
+                    )
+
+    def _require_empty(
+        self,
+        what: str,
+        found: dict[str, np.ndarray],
+        row: int,
+        mask: int,
+        column: int,
+        end: int | None = None,
+    ) -> None:
+        """Nothing stands beyond a row's masks and their candidates."""
+        for name, empty in (("score", 0.0), ("token", -1), ("token_str", b""), ("sequence", b"")):
+            if name in found and not np.all(found[name][row, mask:end, column:] == empty):
+                raise ExportValuesError(
+                    f"{what} has a {name} where nothing should be: "
+                    f"{_cut(found[name][row, mask:end, column:].ravel().tolist())}"
+                )
 
 
-def _check_scores(
-    loaded: LoadedFillMask, model: Any, tokenizer: Any, texts: Sequence[str]
-) -> dict[str, Any]:
-    """Compares `score_text` with the checkpoint; log-probabilities, relative to their size."""
-    defaults = loaded.record["defaults"]
-    scorer = CheckpointScorer(model, tokenizer, defaults["max_length"], defaults["max_text_bytes"])
-    outputs = loaded.predict("score_text", {"text": [t.encode() for t in texts]})
-    exact = loaded.record["model"]["dtype"] == "float32"
-    for row, text in enumerate(texts):
-        expected = scorer.score(text)
-        status, count = outputs["status"][row].decode(), int(outputs["token_count"][row])
-        tokens = outputs["token"][row][: len(expected.token)]
-        if (status, count) != (expected.status, expected.token_count) or not np.array_equal(
-            tokens, expected.token
-        ):
-            raise ExportValuesError(
-                f"score_text gives {text!r} the status {status} and {count} tokens "
-                f"{tokens.tolist()}, expected {expected.status} and {expected.token_count} tokens "
-                f"{expected.token}"
-            )
-        found = outputs["score"][row][: len(expected.score)]
-        if exact and not np.allclose(found, expected.score, atol=1e-4, rtol=SCORE_TOLERANCE):
-            difference = float(np.abs(found - expected.score).max())
-            raise ExportValuesError(
-                f"log-probabilities of {text!r} differ by {difference:.2g} from the checkpoint's"
-            )
-    return {"scored_texts": len(texts)}
+def _plain(value: Any) -> Any:
+    """An array or one of its entries as Python has it, strings as str."""
+    if isinstance(value, np.ndarray):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    return value.item() if isinstance(value, np.generic) else value
 
 
-def _validate_ids(loaded: LoadedFillMask, model: Any, tokenizer: Any) -> dict[str, Any]:
-    """The same for an export without a tokenizer in the graph."""
-    import tensorflow as tf
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 60 else text[:60] + "…")
 
-    mask = tokenizer.mask_token
-    texts = sample_texts(mask, longest=min(64, loaded.record["defaults"]["max_length"] // 2))
-    largest, same, masks = 0.0, 0, 0
-    for text in texts:
-        encoded = tokenizer(text, return_tensors="np")
-        ids = encoded["input_ids"].astype(np.int32)
-        if ids.shape[1] > loaded.record["defaults"]["max_length"]:
-            continue
-        found = loaded.predict(
-            "fill_mask_ids", {"input_ids": ids, "attention_mask": np.ones_like(ids)}
-        )
-        positions = np.nonzero(ids[0] == tokenizer.mask_token_id)[0]
-        if found["mask_position"][0].tolist() != positions.tolist():
-            raise ExportValuesError(f"masks of {text!r} are not where the tokenizer has them")
-        inputs = {k: tf.constant(v) for k, v in encoded.items() if k in tokenizer.model_input_names}
-        expected = tf.nn.softmax(tf.cast(model(inputs).logits, tf.float32)).numpy()[0]
-        for slot, position in enumerate(positions):
-            best = found["token"][0, slot]
-            difference = np.abs(found["score"][0, slot] - expected[position][best]).max()
-            largest = max(largest, float(difference))
-            same += int(best[0] == expected[position].argmax())
-            masks += 1
-    if largest > SCORE_TOLERANCE and loaded.record["model"]["dtype"] == "float32":
-        raise ExportValuesError(f"scores differ by {largest:.2g} from the checkpoint's")
-    return {
-        "texts": len(texts),
-        "masks": masks,
-        "top1_agreement": same / max(masks, 1),
-        "largest_score_difference": largest,
-    }
+
+def _cut(value: Any) -> str:
+    shown = str(value)
+    return shown if len(shown) <= 300 else shown[:300] + "…"

@@ -17,15 +17,6 @@ from tfmlm.export.graph.windows import window_matrix
 if TYPE_CHECKING:
     from tfmlm.export.graph.fill_mask import FillMask
 
-SCORE_INPUTS = {"text": ("string", 1)}
-SCORE_OUTPUTS = {
-    "token": ("int32", 2),
-    "token_str": ("string", 2),
-    "score": ("float32", 2),
-    "pseudo_log_likelihood": ("float32", 1),
-    "token_count": ("int32", 1),
-    "status": ("string", 1),
-}
 #: Tokens of all rows that the encoder takes at a time.
 CHUNK_TOKENS = 4096
 #: Logits that are held at a time: 64 MB in float32.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-DEFAULT_TOP_K = 5
-DEFAULT_MAX_TEXT_BYTES = 65_536
+from tfmlm.export.contract import DEFAULT_MAX_TEXT_BYTES, DEFAULT_TOP_K
+
 #: Tokens of all sequences of one text in one answer, so that one request cannot take all memory:
 #: one mask in 512 tokens may have every word of a vocabulary of 32,768 as a candidate.
 MAX_SEQUENCE_TOKENS = 2**24

@@ -6,37 +6,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfmlm.export.contract import SIGNATURES
 from tfmlm.export.graph.fill_mask import FillMask
-from tfmlm.export.graph.score_text import SCORE_INPUTS, SCORE_OUTPUTS, ScoreText
-
-TEXT_OUTPUTS = ("score", "token", "token_str", "sequence", "mask_count", "filled", "status")
-
-#: Signature -> its inputs and outputs, as DType names and ranks. What validation holds exports to.
-SIGNATURES: dict[str, tuple[dict[str, tuple[str, int]], dict[str, tuple[str, int]]]] = {}
-
-_TEXT = {
-    "score": ("float32", 3),
-    "token": ("int32", 3),
-    "token_str": ("string", 3),
-    "sequence": ("string", 3),
-    "mask_count": ("int32", 1),
-    "filled": ("string", 1),
-    "status": ("string", 1),
-}
-_TOKENS = {"input_ids": ("int32", 2), "attention_mask": ("int32", 2)}
-
-SIGNATURES["serving_default"] = ({"text": ("string", 1)}, _TEXT)
-SIGNATURES["fill_mask_top_k"] = ({"text": ("string", 1), "top_k": ("int32", 1)}, _TEXT)
-SIGNATURES["fill_mask_targets"] = (
-    {"text": ("string", 1), "targets": ("string", 2)},
-    {**_TEXT, "target_exact": ("bool", 2)},
-)
-SIGNATURES["fill_mask_ids"] = (
-    _TOKENS,
-    {"score": ("float32", 3), "token": ("int32", 3), "mask_position": ("int32", 2)},
-)
-SIGNATURES["tokenize"] = ({"text": ("string", 1)}, _TOKENS)
-SIGNATURES["score_text"] = (SCORE_INPUTS, SCORE_OUTPUTS)
+from tfmlm.export.graph.score_text import ScoreText
 
 
 def build_signatures(fill: FillMask) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from tfmlm._version import __version__
 from tfmlm.checkpoint.frame import frame_of, skipped_ids
 from tfmlm.errors import UnsupportedTokenizerError, UserError
 from tfmlm.export.checking.validate import validate_export
+from tfmlm.export.contract import DEFAULT_MAX_TEXT_BYTES, DEFAULT_TOP_K
 from tfmlm.export.encoder.bfloat16 import bfloat16_copy
 from tfmlm.export.encoder.packed import PackedPredictor
 from tfmlm.export.encoder.packed_modernbert import PackedModernBert
@@ -21,7 +22,7 @@ from tfmlm.export.encoder.packed_parts import is_packable
 from tfmlm.export.encoder.padding import EqualLengths, padding_is_neutral
 from tfmlm.export.encoder.predictor import ModelPredictor, TokenTypes
 from tfmlm.export.graph.fill_mask import FillMask
-from tfmlm.export.graph.settings import DEFAULT_MAX_TEXT_BYTES, DEFAULT_TOP_K, ExportSettings
+from tfmlm.export.graph.settings import ExportSettings
 from tfmlm.export.graph.signatures import build_signatures
 from tfmlm.export.graph.vocabulary import Vocabulary
 from tfmlm.export.lengths import choose_max_length
