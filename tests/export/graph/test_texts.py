@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tests.real_data import multilingual_texts
-from tfmlm.export.checking.filler import _ends_in_a_word
+from tfmlm.export.checking.words import ends_in_a_word
 from tfmlm.export.graph.texts import fill_in, glued_to_a_word
 
 
@@ -58,7 +58,7 @@ def test_glued_as_python_sees_it(after_punctuation):
         tf.constant(starts, tf.int32),
         after_punctuation,
     )
-    expected = [_ends_in_a_word(b, after_punctuation) for b in before]
+    expected = [ends_in_a_word(b, after_punctuation) for b in before]
     assert dict(zip(before, found.numpy().tolist(), strict=True)) == dict(
         zip(before, expected, strict=True)
     )

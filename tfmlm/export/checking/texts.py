@@ -24,6 +24,7 @@ def compared_texts(mask: str, max_length: int, max_text_bytes: int) -> list[str]
         f"{mask} 中国首都北京，{mask}",
         f"{mask} and {mask}",
         f"play{mask} the (re{mask}) of it-{mask}",
+        f"out{mask}",
         f"the[{mask}]:{mask}",
         f"{mask}",
         "",

@@ -27,6 +27,8 @@ SCORE_TOLERANCE = 1e-5
 LOG_TOLERANCE = 2e-3
 #: Less is 0 as good as: exp(−80).
 _LEAST = 1.8e-35
+#: Tokens of a vocabulary that are all asked for.
+_TABLE = 2**15
 
 
 class ExportNamesError(RunFailedError):
@@ -76,7 +78,7 @@ def validate_export(
     """
     from tfmlm.export.loader import LoadedFillMask, find_version
 
-    loaded = LoadedFillMask(find_version(path))
+    loaded = LoadedFillMask(find_version(path), starts_sooner=True)
     check_names(loaded)
     return compare(loaded, model, tokenizer, texts)
 
@@ -117,6 +119,7 @@ def compare(
         referee.check_texts(readings)
         referee.check_top_k(readings)
         referee.check_targets(readings)
+        referee.check_vocabulary()
         report |= referee.check_scored(scored_texts(*limits) if texts is None else chosen[:3])
     referee.check_ids(chosen)
     return {
@@ -204,6 +207,41 @@ class _Referee:
                     f"target_exact of {words} in {_short(reading.text)} is "
                     f"{None if exact is None else exact[row].tolist()}, expected {expected}"
                 )
+
+    def check_vocabulary(self) -> None:
+        """The tables by id: the string of every token, and what it means as a target.
+
+        Of a vocabulary over 32,768 tokens as many.
+        """
+        tokens = range(0, len(self._tokenizer), -(-len(self._tokenizer) // _TABLE))
+        spelled = [t for t in self._tokenizer.convert_ids_to_tokens(tokens) if t]
+        # `re` and `##re` both mean `##re` behind a word, so only one of them is asked for there.
+        alike = self.filler.words.target
+        moved = [t for t in spelled if alike(t, "play")[0] != alike(t, "")[0]]
+        mask = self._tokenizer.mask_token
+        asked = [(mask, spelled), (f"play{mask}", moved[::2]), (f"play{mask}", moved[1::2])]
+        readings = [self.filler.read(text) for text, _ in asked]
+        raw = np.full([len(asked), len(spelled)], b"", object)
+        for row, (_, targets) in enumerate(asked):
+            raw[row, : len(targets)] = [target.encode() for target in targets]
+        found = self._run("fill_mask_targets", [r.text for r in readings], {"targets": raw})
+        for row, (reading, (_, targets)) in enumerate(zip(readings, asked, strict=True)):
+            what = f"fill_mask_targets of {reading.text!r}, with the vocabulary as targets,"
+            best = self.filler.best(reading, 0, 1, targets)
+            self._check_scores(what, found, row, 0, reading.probabilities[0], best, counts=False)
+            exact = np.array(self.filler.target_exact(reading, targets), bool)
+            wrong = np.nonzero(found["target_exact"][row, : len(targets)] != exact)[0]
+            for number in wrong[:1]:
+                raise ExportValuesError(
+                    f"{what} has the target_exact {not exact[number]} for {targets[number]!r}"
+                )
+            for column, token in enumerate(found["token"][row, 0, : len(best)].tolist()):
+                given = _plain(found["token_str"][row, 0, column])
+                if given != self.filler.words.string(token):
+                    raise ExportValuesError(
+                        f"the string of the token {token} is {given!r}, the tokenizer decodes "
+                        f"{self.filler.words.string(token)!r}"
+                    )
 
     def check_ids(self, texts: Sequence[str]) -> None:
         """`fill_mask_ids`, on rows of several lengths and one over the model's."""
@@ -351,6 +389,7 @@ class _Referee:
         mask: int,
         probability: np.ndarray,
         best: Sequence[int],
+        counts: bool = True,
     ) -> None:
         """Tokens and scores of one mask, whose best tokens by the checkpoint are `best`.
 
@@ -360,10 +399,11 @@ class _Referee:
         tokens, scores = (found[name][row, mask, : len(best)] for name in ("token", "score"))
         if len(set(tokens.tolist())) != len(best) or not all(0 <= t < self._size for t in tokens):
             raise ExportValuesError(f"{what} gives the tokens {_cut(tokens.tolist())}")
-        self.masks += 1
-        self.same_best += int(bool(len(best)) and tokens[0] == best[0])
-        self.same += int(np.sum(tokens == best))
-        self.compared += len(best)
+        if counts:
+            self.masks += 1
+            self.same_best += int(not len(best) or tokens[0] == best[0])
+            self.same += int(np.sum(tokens == best))
+            self.compared += len(best)
         for expected in (probability[tokens], probability[list(best)]):
             difference = float(np.abs(scores - expected).max(initial=0.0))
             logs = np.log(np.maximum(scores, _LEAST)) - np.log(np.maximum(expected, _LEAST))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from tfmlm.export.graph.vocabulary import Vocabulary
@@ -25,8 +26,9 @@ class TargetResolver(tf.Module):
         self._encode = encode
         self._prefix = vocabulary.word_start_prefix
         self._marks_word_starts = vocabulary.marks_word_starts
-        self._continuation = vocabulary.continuation
-        self._at_word_start = vocabulary.at_word_start
+        # Arrays, by id and the last for no token (−1): a tf.Module looks into lists.
+        self._continuation = np.array([*vocabulary.continuation, -1], np.int32)
+        self._at_word_start = np.array([*vocabulary.at_word_start, False])
         self._bare_mark = vocabulary.bare_mark
         self._ids = tf.lookup.StaticHashTable(
             tf.lookup.KeyValueTensorInitializer(
@@ -52,23 +54,23 @@ class TargetResolver(tf.Module):
             spaced = tf.strings.regex_full_match(targets, r"[\s\pZ]\C*")
             with_prefix = tf.strings.join([tf.constant(self._prefix), targets])
             start = self._pieces(tf.where(spaced, targets, with_prefix))
-        taken = known & self._by_id([*self._at_word_start, False], spelled)
+        taken = known & self._by_id(self._at_word_start, spelled)
         start_token = tf.where(taken, spelled, start.first)
         start_whole = taken | tf.equal(start.count, 1)
 
         if not self._marks_word_starts:
-            continued = self._by_id([*self._continuation, -1], start_token)
+            continued = self._by_id(self._continuation, start_token)
             glued = tf.where(continued >= 0, continued, start_token)
             return start_token, start_whole, glued, start_whole & (continued >= 0)
         # `▁ing` may be no piece: then SentencePiece gives `▁` and `ing`.
         bare = tf.equal(plain.first, self._bare_mark) & (plain.count > 1)
-        continued = self._by_id([*self._continuation, -1], plain.first)
+        continued = self._by_id(self._continuation, plain.first)
         continued = tf.where(bare, plain.second, continued)
         whole = tf.equal(plain.count, tf.where(bare, 2, 1)) & (continued >= 0)
         glued = tf.where(continued >= 0, continued, start_token)
         return start_token, start_whole, tf.where(known, spelled, glued), known | whole
 
-    def _by_id(self, table: list[bool] | list[int], token: tf.Tensor) -> tf.Tensor:
+    def _by_id(self, table: np.ndarray, token: tf.Tensor) -> tf.Tensor:
         """Entries of a table by id, whose last entry stands for no token (−1)."""
         return tf.gather(tf.constant(table), tf.where(token < 0, len(table) - 1, token))
 

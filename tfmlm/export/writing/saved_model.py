@@ -232,12 +232,14 @@ def _tokenizer_test(graph: Any, mode: str) -> dict[str, Any]:
 def _predictor(
     model: Any, token_types: TokenTypes | None, dtype: str, settings: ExportSettings
 ) -> Any:
-    neutral = padding_is_neutral(ModelPredictor(model, token_types), settings)
+    # Rows that are packed touch each other nowhere; in bfloat16 padding would not seem neutral.
+    packed = model.config.model_type == "modernbert" or is_packable(model)
+    neutral = packed or padding_is_neutral(ModelPredictor(model, token_types), settings)
     if dtype == "bfloat16":
         model = bfloat16_copy(model)
     if model.config.model_type == "modernbert":
         return PackedModernBert(model)
-    if is_packable(model):
+    if packed:
         return PackedPredictor(model, token_types)
     predictor = ModelPredictor(model, token_types)
     return predictor if neutral else EqualLengths(predictor)
