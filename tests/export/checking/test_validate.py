@@ -44,7 +44,9 @@ def test_another_tokenizer_is_noticed():
 
     rust = Tokenizer.from_str(bert().tokenizer.backend_tokenizer.to_str())
     rust.normalizer = None
-    cased = PreTrainedTokenizerFast(tokenizer_object=rust)
+    cased = PreTrainedTokenizerFast(
+        tokenizer_object=rust, mask_token="[MASK]", pad_token="[PAD]", unk_token="[UNK]"
+    )
     with pytest.raises(ExportValuesError, match="tokenizer in the graph"):
         validate_export(bert().path, bert().model, cased)
 

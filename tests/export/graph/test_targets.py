@@ -9,7 +9,10 @@ from tests.export.exported import bert, loaded_bert
 
 
 def scored(text, targets):
-    outputs = loaded_bert().fill_arrays([text], targets=targets)
+    outputs = loaded_bert().predict(
+        "fill_mask_targets",
+        {"text": [text.encode()], "targets": [[target.encode() for target in targets]]},
+    )
     vocabulary = bert().tokenizer.convert_ids_to_tokens(range(30_522))
     tokens = outputs["token"][0]
     words = [[vocabulary[t] for t in mask if t >= 0] for mask in tokens]
