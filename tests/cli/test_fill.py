@@ -64,6 +64,31 @@ def test_plot(tmp_path, capsys):
     assert picture.stat().st_size > 10_000
 
 
+def test_errors_ignored_and_files_of_more_texts_than_are_read_ahead(tmp_path, capsys):
+    texts = ["a [MASK]", "none", "[MASK] b", TWO] * 1100
+    file = tmp_path / "texts.txt"
+    file.write_text("\n".join(texts) + "\n\n")
+    flags = ["--errors", "ignore", "--top_k", 1, "--json"]
+    code, out, err = run(capsys, bert().path, "--file", file, *flags)
+    assert (code, err) == (0, "")
+    answers = json.loads(out)
+    assert out == json.dumps(answers, indent=2, ensure_ascii=False) + "\n"
+    assert [row["text"] for row in answers] == texts
+    assert [len(row["masks"]) for row in answers] == [1, 0, 1, 2] * 1100
+    expected = loaded_bert()(texts[:4], top_k=1, errors="ignore")
+    tokens = [[items[0]["token"] for items in row["masks"]] for row in answers[-4:]]
+    assert tokens[0] == [expected[0][0]["token"]]
+    assert tokens[3] == [items[0]["token"] for items in expected[3]]
+    code, out, err = run(capsys, bert_checkpoint(), *texts[:4], *flags)
+    assert [len(row["masks"]) for row in json.loads(out)] == [1, 0, 1, 2]
+    code, _, err = run(capsys, bert().path, "--file", file)
+    assert code == 2
+    assert "text 2 holds no [MASK]: 'none'" in err
+    code, out, _ = run(capsys, bert().path, "none", "--errors", "ignore")
+    assert code == 0
+    assert "not filled" in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -74,6 +99,7 @@ def test_plot(tmp_path, capsys):
         (["EXPORT", TEXT, "--targets", " , "], "--targets is empty"),
         (["EXPORT", TEXT, "--plot", "words.txt"], "ends in .png"),
         (["EXPORT", TEXT, "--plot", "/no/such/folder/words.png"], "there is no folder"),
+        (["EXPORT", "x", "--errors", "ignore", "--plot", "/tmp/x.png"], "nothing to draw"),
         (["EXPORT", "--file", "missing.txt"], "cannot read missing.txt"),
         (["/no/such/folder", TEXT], "no folder /no/such/folder"),
         (["grpc://host:1/", TEXT], "give grpc://host:port/NAME"),

@@ -45,6 +45,21 @@ def test_json_table_and_picture(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "2 texts" in printed
 
 
+def test_errors_ignored(capsys: pytest.CaptureFixture[str]) -> None:
+    for target in (roberta_export(), roberta()):
+        arguments = ["score", str(target), GOOD, "<mask>", GOOD, "--errors", "ignore"]
+        assert main([*arguments, "--json"]) == 0
+        output = json.loads(capsys.readouterr().out)
+        assert [t["status"] for t in output["texts"]] == ["ok", "empty", "ok"]
+        assert output["texts"][1]["pseudo_perplexity"] is None
+        assert output["token_count"] == 2 * output["texts"][0]["token_count"]
+        assert output["pseudo_perplexity"] == pytest.approx(
+            output["texts"][0]["pseudo_perplexity"], rel=1e-4
+        )
+        assert main(arguments) == 0
+        assert "'<mask>' is not scored: empty" in capsys.readouterr().out
+
+
 def test_a_long_text_is_said_to_be_cut(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["score", str(roberta()), "the value " * 200]) == 0
     captured = capsys.readouterr()

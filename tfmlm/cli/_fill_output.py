@@ -28,6 +28,8 @@ def print_tables(texts: Sequence[str], masks: Sequence[Sequence[Items]]) -> None
     console = Console(highlight=False)
     for text, row in zip(texts, masks, strict=True):
         console.print(escape(text), style="bold", soft_wrap=True)
+        if not row:
+            console.print("  not filled: no mask token, or too long", style="dim")
         for number, items in enumerate(row, start=1):
             if len(row) > 1:
                 console.print(f"mask {number} of {len(row)}", style="dim")

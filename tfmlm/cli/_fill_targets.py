@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from tfmlm.errors import UserError
 
+#: Texts whose answers a server's client is asked for at a time.
+_SENT = 256
+
 
 class Filler(Protocol):
     """Anything that fills masks in the shapes of transformers' fill-mask pipeline."""
 
-    def fill(
-        self, texts: Sequence[str], top_k: int | None, targets: Sequence[str] | None
-    ) -> list[Any]:
-        """For each text a list of items, or a list of lists if it has several masks."""
+    def fill_each(
+        self,
+        texts: Iterable[str],
+        top_k: int | None,
+        targets: Sequence[str] | None,
+        *,
+        errors: str,
+        on_rows: Callable[[int], None],
+    ) -> Iterator[Any]:
+        """Yields for each text a list of items, or a list of lists if it has several masks.
+
+        Args:
+            errors: `raise`, or `ignore` for an empty list where a text cannot be filled.
+            on_rows: told how many more texts are done with.
+        """
 
 
 def open_target(target: str, revision: str | None = None) -> Filler:
@@ -30,7 +45,7 @@ def open_target(target: str, revision: str | None = None) -> Filler:
     if scheme in ("http", "https"):
         from tfmlm.client import RestClient
 
-        return RestClient(target)
+        return ServerTarget(RestClient(target))
     if scheme == "grpc":
         parts = urlsplit(target)
         name = parts.path.strip("/")
@@ -38,7 +53,7 @@ def open_target(target: str, revision: str | None = None) -> Filler:
             raise UserError(f"target {target}: give grpc://host:port/NAME")
         from tfmlm.client import GrpcClient
 
-        return GrpcClient(parts.netloc, name)
+        return ServerTarget(GrpcClient(parts.netloc, name))
     folder = Path(target)
     if _is_hub_name(target) and not folder.parent.exists():
         return CheckpointTarget(target, revision)
@@ -74,14 +89,46 @@ class CheckpointTarget:
         length = choose_max_length(model, tokenizer, None, len(frame_of(tokenizer)))
         self._filler = CheckpointFiller(model, tokenizer, length)
 
-    def fill(
-        self, texts: Sequence[str], top_k: int | None, targets: Sequence[str] | None
-    ) -> list[Any]:
+    def fill_each(
+        self,
+        texts: Iterable[str],
+        top_k: int | None,
+        targets: Sequence[str] | None,
+        *,
+        errors: str,
+        on_rows: Callable[[int], None],
+    ) -> Iterator[Any]:
         """Fills the texts one by one."""
-        from tfmlm.export.answers import require_masks
+        from tfmlm.export.answers import refuse_unfilled
 
-        answers = [self._filler.fill(text, top_k, targets) for text in texts]
-        require_masks(texts, [a.status for a in answers], self._filler.mask_token)
         limit = top_k if targets is not None else None
-        masks = [[items[:limit] for items in a.items] for a in answers]
-        return [m[0] if len(m) == 1 else m for m in masks]
+        for number, text in enumerate(texts, start=1):
+            answer = self._filler.fill(text, top_k, targets)
+            if errors == "raise":
+                raw = text.encode("utf-8", "replace")
+                refuse_unfilled(number, False, raw, answer.status, self._filler.mask_token)
+            masks = [items[:limit] for items in answer.items]
+            on_rows(1)
+            yield masks[0] if len(masks) == 1 else masks
+
+
+class ServerTarget:
+    """A server, asked for some texts at a time."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def fill_each(
+        self,
+        texts: Iterable[str],
+        top_k: int | None,
+        targets: Sequence[str] | None,
+        *,
+        errors: str,
+        on_rows: Callable[[int], None],
+    ) -> Iterator[Any]:
+        """Sends the texts in slices, whose batches are the client's."""
+        source = iter(texts)
+        while some := list(itertools.islice(source, _SENT)):
+            yield from self._client.fill(some, top_k, targets, errors=errors)
+            on_rows(len(some))

@@ -1,10 +1,50 @@
-"""Text files with one text a line."""
+"""Text files with one text a line, and what is shown and printed while they are worked through."""
 
 from __future__ import annotations
 
+import argparse
+import contextlib
+import itertools
+import json
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import TracebackType
+from typing import Any
 
 from tfmlm.errors import UserError
+
+#: From so many texts on there is a progress bar.
+_MANY = 100
+
+
+class Texts:
+    """The texts of a command line: those given, then the lines of a file, read as they are needed.
+
+    The number of texts is counted first, which finds what is no text before a model is loaded.
+    """
+
+    def __init__(self, given: Sequence[str], path: str | None) -> None:
+        """Looks through the file.
+
+        Raises:
+            UserError: there is no such file, it is not UTF-8 text, or it is empty.
+        """
+        self._given = list(given)
+        self._path = path
+        lines = 0
+        if path is not None:
+            lines = sum(1 for _ in _lines(path))
+            if not lines:
+                raise UserError(f"{path} holds no text; give one text a line")
+        self._count = len(self._given) + lines
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[str]:
+        return itertools.chain(self._given, () if self._path is None else _lines(self._path))
 
 
 def read_lines(path: str) -> list[str]:
@@ -13,14 +53,78 @@ def read_lines(path: str) -> list[str]:
     Raises:
         UserError: there is no such file, it is not UTF-8 text, or it is empty.
     """
-    file = Path(path)
+    return list(Texts((), path))
+
+
+def _lines(path: str) -> Iterator[str]:
     try:
-        content = file.read_text(encoding="utf-8")
+        with Path(path).open(encoding="utf-8-sig") as file:
+            for line in file:
+                text = line.rstrip("\n")
+                if text.strip():
+                    yield text
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not a UTF-8 text file ({error.reason})") from None
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from None
-    lines = [line for line in content.splitlines() if line.strip()]
-    if not lines:
-        raise UserError(f"{path} holds no text; give one text a line")
-    return lines
+
+
+def add_errors_argument(parser: argparse.ArgumentParser, what: str) -> None:
+    """Adds `--errors`."""
+    parser.add_argument(
+        "--errors",
+        choices=("raise", "ignore"),
+        default="raise",
+        help=f"what to do with {what}: stop (default), or go on without an answer for it",
+    )
+
+
+@contextlib.contextmanager
+def progress(total: int) -> Iterator[Callable[[int], None]]:
+    """A bar of texts on a terminal, moved by what it yields; nothing elsewhere or for few texts."""
+    if total < _MANY or not sys.stderr.isatty():
+        yield lambda rows: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    bar = Progress(
+        "texts",
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task("texts", total=total)
+        yield lambda rows: bar.advance(task, rows)
+
+
+class JsonList:
+    """Prints a list as `json.dumps(…, indent=2)` would, item by item, nothing before the first."""
+
+    def __init__(self, before: str = "", indent: str = "") -> None:
+        """Takes what stands before the list and how far its lines are indented."""
+        self._before = before
+        self._indent = indent
+        self._empty = True
+
+    def __enter__(self) -> JsonList:
+        return self
+
+    def add(self, item: Any) -> None:
+        """Prints the next item."""
+        shown = textwrap.indent(json.dumps(item, indent=2, ensure_ascii=False), self._indent + "  ")
+        print(f"{self._before}[\n" if self._empty else ",\n", end="")
+        print(shown, end="")
+        self._empty = False
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            print(f"{self._before}[]" if self._empty else f"\n{self._indent}]", end="")

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import json
+import contextlib
+import itertools
 import sys
 from typing import Any
 
+from tfmlm.cli._texts import JsonList, Texts, add_errors_argument, progress
 from tfmlm.errors import UserError
+
+#: Texts of a picture: those beyond have no room.
+_DRAWN = 12
 
 HELP = "fill the masks of texts with an export, a checkpoint folder, or a running server"
 EXAMPLE = """tfmlm fill exports/my_model "Paris is the [MASK] of France."
@@ -31,17 +36,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--revision", help="branch, tag or commit of a model on the Hub")
     parser.add_argument("--plot", metavar="FILE.png", help="draw the words' probabilities")
     parser.add_argument("--json", action="store_true", help="print the pipeline's lists as JSON")
+    add_errors_argument(parser, "a text without a mask or over the byte limit")
 
 
 def run(args: argparse.Namespace) -> int:
     """Fills, prints, and draws."""
+    from tfmlm.cli._fill_output import plot, print_tables
     from tfmlm.cli._fill_targets import open_target
 
-    texts = list(args.texts)
-    if args.file:
-        from tfmlm.cli._texts import read_lines
-
-        texts += read_lines(args.file)
+    texts = Texts(args.texts, args.file)
     if not texts:
         raise UserError("no text; give texts with a mask token, or --file")
     if args.top_k is not None and args.top_k < 1:
@@ -52,22 +55,27 @@ def run(args: argparse.Namespace) -> int:
     if args.plot:
         _check_plot(args.plot)
     filler = open_target(args.target, args.revision)
-    items = filler.fill(texts, args.top_k, words)
-    masks = [item if _has_several_masks(item) else [item] for item in items]
+    drawn: list[tuple[str, list[Any]]] = []
+    with contextlib.ExitStack() as stack:
+        on_rows = stack.enter_context(progress(len(texts)))
+        printed = stack.enter_context(JsonList()) if args.json else None
+        asked, beside = itertools.tee(texts)
+        answers = filler.fill_each(asked, args.top_k, words, errors=args.errors, on_rows=on_rows)
+        for item, text in zip(answers, beside, strict=True):
+            row = item if _has_several_masks(item) or not item else [item]
+            if args.plot and any(row) and len(drawn) < _DRAWN:
+                drawn.append((text, row))
+            if printed is not None:
+                printed.add({"text": text, "masks": row})
+            else:
+                print_tables([text], [row])
+    if printed is not None:
+        print()
     if args.plot:
-        from tfmlm.cli._fill_output import plot
-
-        plot(texts, masks, args.plot)
+        if not drawn:
+            raise UserError(f"--plot {args.plot}: no text was filled, so there is nothing to draw")
+        plot([text for text, _ in drawn], [row for _, row in drawn], args.plot)
         print(args.plot, file=sys.stderr)
-    if args.json:
-        answers: list[Any] = [
-            {"text": text, "masks": row} for text, row in zip(texts, masks, strict=True)
-        ]
-        print(json.dumps(answers, indent=2, ensure_ascii=False))
-        return 0
-    from tfmlm.cli._fill_output import print_tables
-
-    print_tables(texts, masks)
     return 0
 
 

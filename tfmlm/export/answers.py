@@ -2,21 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from tfmlm.errors import UserError
-
-
-def require_masks(texts: Sequence[str], statuses: Iterable[Any], mask_token: str) -> None:
-    """Checks that every text could be filled.
-
-    Raises:
-        UserError: a text has no mask or is over the byte limit of the export.
-    """
-    for number, (text, status) in enumerate(zip(texts, statuses, strict=True), start=1):
-        raw = text.encode("utf-8", "replace")
-        refuse_unfilled(number, len(texts) == 1, raw, _string(status), mask_token)
 
 
 def refuse_unfilled(number: int, single: bool, text: bytes, status: str, mask_token: str) -> None:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from tfmlm.errors import UserError
 
 if TYPE_CHECKING:
     from tfmlm.export.checking.scorer import ScoredText
-
-#: Texts of one call of an export; its graph runs their rows in chunks of its own.
-_BATCH = 16
 
 
 class Scorer(Protocol):
@@ -25,6 +23,24 @@ class Scorer(Protocol):
 
         Raises:
             UserError: a text holds nothing to score or is over the byte limit.
+        """
+
+    def score_each(
+        self,
+        texts: Iterable[str],
+        *,
+        errors: str = "raise",
+        on_rows: Callable[[int], None] | None = None,
+    ) -> Iterator[ScoredText]:
+        """Yields the scores of any number of texts, read as it goes.
+
+        Args:
+            texts: any number.
+            errors: `raise`, or `ignore` for a text without scores, whose status says why.
+            on_rows: told how many more texts are done with.
+
+        Raises:
+            UserError: a text holds nothing to score or is over the byte limit (`raise`).
         """
 
 
@@ -47,37 +63,82 @@ def corpus_pseudo_perplexity(scored: Iterable[ScoredText]) -> float | None:
 
     None if nothing was scored.
     """
-    texts = list(scored)
-    tokens = sum(text.token_count for text in texts)
-    if not tokens:
-        return None
-    return math.exp(-math.fsum(text.pseudo_log_likelihood for text in texts) / tokens)
+    total = Totals()
+    for text in scored:
+        total.add(text)
+    return total.pseudo_perplexity
+
+
+class Totals:
+    """Figures of all texts together, added up text by text.
+
+    Attributes:
+        texts: how many there were.
+        token_count: how many tokens were scored.
+    """
+
+    def __init__(self) -> None:
+        self.texts = self.token_count = 0
+        self._log_likelihood = 0.0
+
+    def add(self, scored: ScoredText) -> None:
+        """Adds a text."""
+        self.texts += 1
+        self.token_count += scored.token_count
+        self._log_likelihood += scored.pseudo_log_likelihood
+
+    @property
+    def pseudo_perplexity(self) -> float | None:
+        """exp of the mean surprise of a token; None if nothing was scored."""
+        if not self.token_count:
+            return None
+        return math.exp(-self._log_likelihood / self.token_count)
 
 
 class ExportTarget:
     """A SavedModel with the signature `score_text`."""
 
     def __init__(self, folder: Path) -> None:
+        from tfmlm.batch import BatchFiller
         from tfmlm.export import load
 
-        self._loaded = load(folder)
-        if "score_text" not in self._loaded.signatures:
+        loaded = load(folder)
+        if "score_text" not in loaded.signatures:
             raise UserError(
-                f"{self._loaded.path} has no signature score_text: its tokenizer has no graph, or "
+                f"{loaded.path} has no signature score_text: its tokenizer has no graph, or "
                 "an older tfmlm made it; score the checkpoint folder, or export it again"
             )
+        self._filler = BatchFiller(loaded, signature="score_text")
 
     def score(self, texts: Sequence[str]) -> list[ScoredText]:
-        """Scores texts, some at a time."""
-        import numpy as np
+        """Scores texts, in their order."""
+        return list(_checked(self._scored(texts, None), "raise", len(texts) == 1))
 
-        scored: list[ScoredText] = []
-        for start in range(0, len(texts), _BATCH):
-            batch = list(texts[start : start + _BATCH])
-            raw = np.array([text.encode("utf-8", "replace") for text in batch], object)
-            outputs = self._loaded.predict("score_text", {"text": raw})
-            scored += [_scored(outputs, row, text) for row, text in enumerate(batch)]
-        return _checked(scored)
+    def score_each(
+        self,
+        texts: Iterable[str],
+        *,
+        errors: str = "raise",
+        on_rows: Callable[[int], None] | None = None,
+    ) -> Iterator[ScoredText]:
+        """Scores any number of texts, those of like length together."""
+        return _checked(self._scored(texts, on_rows), errors)
+
+    def _scored(
+        self, texts: Iterable[str], on_rows: Callable[[int], None] | None
+    ) -> Iterator[ScoredText]:
+        from tfmlm.export.checking.scorer import ScoredText
+
+        asked, beside = itertools.tee(texts)
+        for row, text in zip(self._filler(asked, on_rows=on_rows), beside, strict=True):
+            yield ScoredText(
+                text,
+                row.status,
+                token=[item["token"] for item in row.tokens],
+                token_str=[item["token_str"] for item in row.tokens],
+                score=[item["score"] for item in row.tokens],
+                token_count=row.token_count,
+            )
 
 
 class CheckpointTarget:
@@ -95,33 +156,37 @@ class CheckpointTarget:
 
     def score(self, texts: Sequence[str]) -> list[ScoredText]:
         """Scores texts one by one."""
-        return _checked([self._scorer.score(text) for text in texts])
+        return list(_checked(map(self._scorer.score, texts), "raise", len(texts) == 1))
+
+    def score_each(
+        self,
+        texts: Iterable[str],
+        *,
+        errors: str = "raise",
+        on_rows: Callable[[int], None] | None = None,
+    ) -> Iterator[ScoredText]:
+        """Scores any number of texts, one by one."""
+        for scored in _checked(map(self._scorer.score, texts), errors):
+            if on_rows is not None:
+                on_rows(1)
+            yield scored
 
 
-def _scored(outputs: dict[str, Any], row: int, text: str) -> ScoredText:
-    from tfmlm.export.checking.scorer import ScoredText
-
-    token = outputs["token"][row]
-    token = token[token >= 0]
-    return ScoredText(
-        text,
-        outputs["status"][row].decode(),
-        token=token.tolist(),
-        token_str=[s.decode("utf-8", "replace") for s in outputs["token_str"][row][: len(token)]],
-        score=outputs["score"][row][: len(token)].tolist(),
-        token_count=int(outputs["token_count"][row]),
-    )
-
-
-def _checked(scored: list[ScoredText]) -> list[ScoredText]:
+def _checked(
+    scored: Iterable[ScoredText], errors: str, single: bool = False
+) -> Iterator[ScoredText]:
     for number, one in enumerate(scored, start=1):
-        which = f"text {number}" if len(scored) > 1 else "the text"
-        shown = repr(one.text if len(one.text) <= 60 else one.text[:60] + "…")
-        if one.status == "empty":
-            raise UserError(f"{which} holds no token to score: {shown}")
-        if one.status == "too_long":
-            raise UserError(
-                f"{which} is over the byte limit ({len(one.text.encode())} bytes): {shown}; "
-                "shorten it or split it into sentences"
-            )
-    return scored
+        if errors == "raise":
+            _require_scores(one, "the text" if single else f"text {number}")
+        yield one
+
+
+def _require_scores(one: ScoredText, which: str) -> None:
+    shown = repr(one.text if len(one.text) <= 60 else one.text[:60] + "…")
+    if one.status == "empty":
+        raise UserError(f"{which} holds no token to score: {shown}")
+    if one.status == "too_long":
+        raise UserError(
+            f"{which} is over the byte limit ({len(one.text.encode())} bytes): {shown}; "
+            "shorten it or split it into sentences"
+        )
