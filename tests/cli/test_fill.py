@@ -99,7 +99,6 @@ def test_errors_ignored_and_files_of_more_texts_than_are_read_ahead(tmp_path, ca
         (["EXPORT", TEXT, "--targets", " , "], "--targets is empty"),
         (["EXPORT", TEXT, "--plot", "words.txt"], "ends in .png"),
         (["EXPORT", TEXT, "--plot", "/no/such/folder/words.png"], "there is no folder"),
-        (["EXPORT", "x", "--errors", "ignore", "--plot", "/tmp/x.png"], "nothing to draw"),
         (["EXPORT", "--file", "missing.txt"], "cannot read missing.txt"),
         (["/no/such/folder", TEXT], "no folder /no/such/folder"),
         (["grpc://host:1/", TEXT], "give grpc://host:port/NAME"),

@@ -117,6 +117,7 @@ class BatchFiller:
             "threads": threads,
         }
         self.signature = signature
+        self.has_targets = targets is not None
         self.export = (
             export if isinstance(export, LoadedFillMask) else load(export, threads=threads)
         )

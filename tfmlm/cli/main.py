@@ -23,6 +23,7 @@ COMMANDS = (
     "inspect",
     "fill",
     "score",
+    "batch",
     "serve",
     "push",
     "doctor",
