@@ -6,6 +6,8 @@ import argparse
 import dataclasses
 from typing import Any
 
+from tfmlm.serve.options import RUNS_PER_CPU, ServerOptions
+
 HELP = "serve exports over gRPC and REST like TensorFlow Serving, with a page to try them"
 EXAMPLE = """\
 tfmlm serve --model_name=mlm --model_base_path=export
@@ -20,41 +22,48 @@ _FILES = {
     "ssl_config_file": "SSLConfig in text format: TLS for gRPC",
     "tensorflow_session_config_file": "ConfigProto in text format",
 }
-_TEXTS = {
-    "grpc_socket_path": "UNIX socket to listen on for gRPC too",
-    "model_name": "name of the model (default: default)",
+_FIRST = {
+    "port": "port of the gRPC interface, 0 for none",
+    "rest_api_port": "port of the REST interface and the page, 0 for none",
+    "model_name": "name of the model",
     "model_base_path": "folder with a numbered folder for each version: what tfmlm export wrote",
-    "saved_model_tags": "tags of the graph to load (default: serve)",
-    "grpc_channel_arguments": "KEY=VALUE,… for the gRPC server",
 }
-_NUMBERS = {
-    "port": "port of the gRPC interface, 0 for none (default: 8500)",
-    "rest_api_port": "port of the REST interface and the page, 0 for none (default: 8501)",
-    "rest_api_num_threads": "requests that run at a time (default: 4 for each CPU)",
-    "rest_api_timeout_in_ms": "longest time for a request (default: 30000)",
-    "file_system_poll_wait_seconds": "pause between looks for new versions (default: 1)",
-    "model_config_file_poll_wait_seconds": "pause between looks at model_config_file (default: 0)",
-    "num_load_threads": "versions loaded at a time (default: 1)",
-    "max_num_load_retries": "further attempts to load a version (default: 5)",
-    "load_retry_interval_micros": "pause between these (default: 1000000)",
-    "num_request_iterations_for_warmup": "times that each warm-up request is run (default: 1)",
-    "tensorflow_session_parallelism": "threads of TensorFlow (default: 0, as many as CPUs)",
+_OTHERS = {
+    "grpc_socket_path": "UNIX socket to listen on for gRPC too",
+    "saved_model_tags": "tags of the graph to load",
+    "grpc_channel_arguments": "KEY=VALUE,… for the gRPC server",
+    "rest_api_num_threads": f"requests that run at a time, {RUNS_PER_CPU} for each CPU",
+    "rest_api_timeout_in_ms": "longest time for a request, with its reading and writing",
+    "file_system_poll_wait_seconds": "pause between looks for new versions",
+    "model_config_file_poll_wait_seconds": "pause between looks at model_config_file, 0 for none",
+    "num_load_threads": "versions loaded at a time",
+    "max_num_load_retries": "further attempts to load a version",
+    "load_retry_interval_micros": "pause between these",
+    "num_request_iterations_for_warmup": "times that each warm-up request is run",
+    "tensorflow_session_parallelism": "threads of TensorFlow, 0 for as many as CPUs",
     "tensorflow_intra_op_parallelism": "threads of one operation",
     "tensorflow_inter_op_parallelism": "operations at a time",
 }
 _SWITCHES = {
     "enable_batching": "answer requests that come together in one run",
-    "enable_model_warmup": "run a version's recorded requests before it serves (default: true)",
+    "enable_model_warmup": "run a version's recorded requests before it serves",
     "rest_api_enable_cors_support": "let pages of other origins call the REST interface",
     "allow_version_labels_for_unavailable_models": "let new labels name versions to come",
     "enable_serialization_as_tensor_content": "send tensors as bytes over gRPC",
 }
 _LOCAL_ONLY = {
-    "host": "address to listen on (default: 127.0.0.1, this machine only)",
-    "max_body_bytes": "largest request (default: 16777216)",
-    "max_batch_rows": "most texts of one request (default: 1024)",
-    "max_concurrent_requests": "more at a time are refused with UNAVAILABLE (default: 256)",
-    "drain_seconds": "time for running requests after SIGTERM (default: 20)",
+    "host": "address to listen on; a loopback address is for this machine only",
+    "allowed_hosts": "names beside localhost that requests may call the server by, with commas; "
+    "* for any, which is also meant where --host is not a loopback address",
+    "max_body_bytes": "largest request",
+    "max_answer_bytes": "largest answer",
+    "max_batch_rows": "most texts of one request",
+    "max_concurrent_requests": "more at a time are refused with UNAVAILABLE",
+    "max_connections": "most connections of each interface",
+    "max_connections_per_peer": "most connections from one address (REST)",
+    "head_timeout_seconds": "time until the first request's head has come",
+    "idle_timeout_seconds": "time that an unused connection is kept",
+    "drain_seconds": "time until the server is gone after SIGTERM; running requests finish first",
 }
 #: Flags of tensorflow_model_server that only it has a use for.
 _OTHER_ENGINE = (
@@ -81,29 +90,43 @@ _OTHER_ENGINE = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    defaults = {field.name: field.default for field in dataclasses.fields(ServerOptions)}
+
+    def add(group: Any, name: str, text: str, metavar: str | None = None) -> None:
+        default: Any = defaults[name]
+        kind = type(default)
+        group.add_argument(
+            f"--{name}",
+            default=argparse.SUPPRESS,
+            type=kind,
+            metavar=metavar or ("TEXT" if kind is str else "NUMBER"),
+            help=text + _shown(default),
+        )
+
     common = parser.add_argument_group("flags of tensorflow_model_server")
-
-    def add(group: Any, name: str, text: str | None, **options: Any) -> None:
-        group.add_argument(f"--{name}", default=argparse.SUPPRESS, help=text, **options)
-
-    for name in ("port", "rest_api_port", "model_name", "model_base_path"):
-        kind = int if name in _NUMBERS else str
-        add(common, name, {**_NUMBERS, **_TEXTS}[name], type=kind, metavar=_metavar(kind))
-    for names, kind in ((_FILES, str), (_TEXTS, str), (_NUMBERS, int)):
-        for name, text in names.items():
-            if name in ("port", "rest_api_port", "model_name", "model_base_path"):
-                continue
-            metavar = "FILE" if names is _FILES else _metavar(kind)
-            number = float if name.endswith("_wait_seconds") else kind
-            add(common, name, text, type=number, metavar=metavar)
+    for name, text in _FIRST.items():
+        add(common, name, text)
+    for name, text in _FILES.items():
+        add(common, name, text, "FILE")
+    for name, text in _OTHERS.items():
+        add(common, name, text)
     for name, text in _SWITCHES.items():
-        add(common, name, text, type=_boolean, nargs="?", const=True, metavar="true|false")
+        common.add_argument(
+            f"--{name}",
+            default=argparse.SUPPRESS,
+            type=_boolean,
+            nargs="?",
+            const=True,
+            metavar="true|false",
+            help=text + _shown(defaults[name]),
+        )
     for name in _OTHER_ENGINE:
-        add(common, name, argparse.SUPPRESS, nargs="?", const="true")
+        common.add_argument(
+            f"--{name}", default=argparse.SUPPRESS, nargs="?", const="true", help=argparse.SUPPRESS
+        )
     local = parser.add_argument_group("flags of the local server")
     for name, text in _LOCAL_ONLY.items():
-        local_kind: Any = {"host": str, "drain_seconds": float}.get(name, int)
-        add(local, name, text, type=local_kind, metavar=_metavar(local_kind))
+        add(local, name, text)
     local.add_argument(
         "--engine",
         choices=("local", "tensorflow_model_server"),
@@ -144,8 +167,6 @@ def _run_local(given: dict[str, Any], as_json: bool, verbose: bool) -> int:
     import logging
     import sys
 
-    from tfmlm.serve.options import ServerOptions
-
     options = ServerOptions(**given)  # before TensorFlow is imported: mistakes answer at once
     logger = logging.getLogger("tfmlm.serve")
     handler = logging.StreamHandler(sys.stderr)
@@ -184,13 +205,15 @@ def _run_local(given: dict[str, Any], as_json: bool, verbose: bool) -> int:
 
 
 def _all_flags() -> set[str]:
-    from tfmlm.serve.options import ServerOptions
-
     return {field.name for field in dataclasses.fields(ServerOptions)} | set(_OTHER_ENGINE)
 
 
-def _metavar(kind: Any) -> str:
-    return "TEXT" if kind is str else "NUMBER"
+def _shown(default: Any) -> str:
+    """A default, for the help; the one owner of defaults is ServerOptions."""
+    if default == "":
+        return ""
+    text = str(default).lower() if isinstance(default, bool) else f"{default}"
+    return f" (default: {text.removesuffix('.0')})"
 
 
 def _boolean(text: str) -> bool:

@@ -21,7 +21,7 @@ import numpy as np
 from tfmlm.serve.config_files import BatchingOptions
 from tfmlm.serve.metrics import Metrics
 from tfmlm.serve.servable import Servable
-from tfmlm.serve.status import StatusError, invalid_argument
+from tfmlm.serve.status import StatusError, deadline_exceeded, invalid_argument
 
 
 @dataclass
@@ -107,13 +107,14 @@ class BatchScheduler:
             self._ready.notify()
         return task.future
 
-    def stop(self) -> None:
-        """Runs what is queued, then ends the threads."""
+    def stop(self, patience: float = 30.0) -> None:
+        """Runs what is queued, then ends the threads; waits for them `patience` seconds at most."""
+        end = time.monotonic() + patience
         with self._ready:
             self._stopped = True
             self._ready.notify_all()
         for thread in self._threads:
-            thread.join(timeout=30)
+            thread.join(timeout=max(end - time.monotonic(), 0.0))
 
     def _key(
         self, servable: Servable, feeds: dict[str, np.ndarray], fetches: list[str]
@@ -202,6 +203,9 @@ class BatchScheduler:
     def _run(self, batch: _Batch) -> None:
         now = time.monotonic()
         tasks = [t for t in batch.tasks if t.future.set_running_or_notify_cancel()]
+        for late in [task for task in tasks if task.deadline <= now]:
+            late.future.set_exception(deadline_exceeded("waiting for a thread"))
+            tasks.remove(late)
         if not tasks:
             return
         metrics, name = self._metrics, self.options.thread_pool_name

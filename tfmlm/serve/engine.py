@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tfmlm.errors import UserError
+from tfmlm.serve.options import ServerOptions
 
 BINARY = "tensorflow_model_server"
 
@@ -16,7 +17,7 @@ BINARY = "tensorflow_model_server"
 def model_server_command(binary: str, flags: Mapping[str, Any]) -> list[str]:
     """The command line for these flags; a relative model folder is made absolute, and the REST
     port that the local server has by default is set."""
-    values = {"rest_api_port": 8501, **flags}
+    values = {"rest_api_port": ServerOptions.rest_api_port, **flags}
     if values.get("model_base_path") and "://" not in str(values["model_base_path"]):
         values["model_base_path"] = str(Path(values["model_base_path"]).absolute())
     command = [binary]

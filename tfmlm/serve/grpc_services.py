@@ -20,12 +20,14 @@ from tensorflow_serving.apis import (
 )
 
 from tfmlm.serve.manager import ModelManager
+from tfmlm.serve.message_scan import scan_predict_request
 from tfmlm.serve.predict import (
+    INLINE_BYTES,
     ModelSpec,
+    Plan,
     Predictor,
     arrays_of_request,
     find_signature,
-    make_plan,
 )
 from tfmlm.serve.service import metadata_response, status_response
 from tfmlm.serve.status import StatusError, invalid_argument
@@ -41,38 +43,53 @@ class PredictionService:
         self._predictor = predictor
         self._as_content = as_content
 
-    async def Predict(self, request: Any, context: Any) -> Any:  # noqa: N802
+    async def Predict(self, body: bytes, context: Any) -> Any:  # noqa: N802
         started = time.monotonic()
         limit = self._predictor.timeout
         remaining = context.time_remaining()
         deadline = started + (limit if remaining is None else min(limit, remaining))
-        metrics, name = self._predictor.metrics, request.model_spec.name
+        metrics = self._predictor.metrics
+        names: list[str] = []
         try:
-            response = await self._predict(request, deadline)
+            with self._predictor.admitted():
+                response = await self._predict(body, deadline, names)
         except StatusError as error:
-            metrics.request_count.increment(self._known(name), error.code)
-            await _abort(context, error)
-        metrics.request_count.increment(name, "OK")
+            metrics.request_count.increment(self._known("".join(names)), error.code)
+            return await _abort(context, error)
+        metrics.request_count.increment(names[0], "OK")
         elapsed = (time.monotonic() - started) * 1e6
-        metrics.request_latency.observe(elapsed, name, "Predict", "GRPC")
+        metrics.request_latency.observe(elapsed, names[0], "Predict", "GRPC")
         return response
 
-    async def _predict(self, request: Any, deadline: float) -> Any:
+    async def _predict(self, body: bytes, deadline: float, names: list[str]) -> bytes:
+        """The bytes of the answer; puts the model's name into `names` as soon as it is known."""
         predictor = self._predictor
-        with predictor.admitted():
-            spec = spec_of_request(request)
-            with predictor.servable(spec) as servable:
-                name, signature = find_signature(servable, spec.signature)
-                arrays = arrays_of_request(signature, request.inputs)
-                plan = make_plan(signature, arrays, request.output_filter)
-                outputs = await predictor.run(servable, plan, deadline)
+        request = await predictor.apart(len(body), deadline, _parse_predict, body)
+        names.append(request.model_spec.name)
+        spec = spec_of_request(request)
+        with predictor.servable(spec) as servable:
+            name, signature = find_signature(servable, spec.signature)
+
+            def plan() -> Plan:
+                arrays = arrays_of_request(signature, request.inputs, predictor.max_batch_rows)
+                return predictor.plan(servable, signature, arrays, request.output_filter)
+
+            planned = await predictor.apart(len(body), deadline, plan)
+            outputs = await predictor.run(servable, planned, deadline)
+
+            def write(check: Callable[[], None]) -> bytes:
                 response = predict_pb2.PredictResponse()
                 response.model_spec.name = servable.name
                 response.model_spec.version.value = servable.version
                 response.model_spec.signature_name = name
-                for alias, dtype, array in zip(plan.aliases, plan.dtypes, outputs, strict=True):
+                named = zip(planned.aliases, planned.dtypes, outputs, strict=True)
+                for alias, dtype, array in named:
+                    check()
                     fill_proto(response.outputs[alias], array, dtype, self._as_content)
-                return response
+                check()
+                return response.SerializeToString()
+
+            return await predictor.encode(outputs, planned.size, deadline, write)
 
     async def GetModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802
         try:
@@ -140,8 +157,20 @@ class ModelService:
         return response
 
 
+def _parse_predict(body: bytes) -> Any:
+    try:
+        if len(body) > INLINE_BYTES:
+            scan_predict_request(body)
+        return predict_pb2.PredictRequest.FromString(body)
+    except DecodeError:
+        raise StatusError("INTERNAL", "Failed to parse PredictRequest") from None
+
+
+#: Largest message of the other calls: names, versions, a configuration.
+_SMALL_MESSAGE = 256 * 1024
+
+#: The other calls, none of which a large message belongs to.
 _REQUESTS = {
-    "Predict": predict_pb2.PredictRequest,
     "GetModelMetadata": get_model_metadata_pb2.GetModelMetadataRequest,
     "Classify": classification_pb2.ClassificationRequest,
     "Regress": regression_pb2.RegressionRequest,
@@ -155,7 +184,8 @@ def add_service(service: PredictionService | ModelService, server: Any) -> None:
     """Registers a service.
 
     Messages are parsed here instead of by the generated code, so that bytes which are no message
-    are refused as INTERNAL, as by TensorFlow Serving, without a traceback in the log.
+    are refused as INTERNAL, as by TensorFlow Serving, without a traceback in the log, and so that
+    large ones are looked at before they are parsed.
     """
     handlers = {
         name: grpc.unary_unary_rpc_method_handler(
@@ -165,6 +195,8 @@ def add_service(service: PredictionService | ModelService, server: Any) -> None:
         for name, request_type in _REQUESTS.items()
         if hasattr(service, name)
     }
+    if isinstance(service, PredictionService):
+        handlers["Predict"] = grpc.unary_unary_rpc_method_handler(service.Predict)
     full_name = f"tensorflow.serving.{type(service).__name__}"
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(full_name, handlers),))
 
@@ -173,10 +205,13 @@ def _parsing(
     call: Callable[[Any, Any], Awaitable[Any]], request_type: Any
 ) -> Callable[[bytes, Any], Awaitable[Any]]:
     async def handle(body: bytes, context: Any) -> Any:
+        name = request_type.DESCRIPTOR.name
+        if len(body) > _SMALL_MESSAGE:
+            error = invalid_argument(f"a {name} of {len(body)} bytes is none")
+            return await _abort(context, error)
         try:
             request = request_type.FromString(body)
         except DecodeError:
-            name = request_type.DESCRIPTOR.name
             return await _abort(context, StatusError("INTERNAL", f"Failed to parse {name}"))
         return await call(request, context)
 

@@ -6,22 +6,26 @@ import base64
 import binascii
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from tfmlm.client.dtypes import DataType
 from tfmlm.serve.json_text import debug_text, parse_json, type_word
-from tfmlm.serve.status import StatusError, invalid_argument
+from tfmlm.serve.status import StatusError, invalid_argument, too_many_rows
 from tfmlm.serve.tensors import numpy_type, type_name
 
-_INT_RANGES = {
-    **dict.fromkeys((3, 4, 5, 6), (-(1 << 31), (1 << 31) - 1)),  # int32, uint8, int16, int8
-    9: (-(1 << 63), (1 << 63) - 1),
-    22: (0, (1 << 32) - 1),
-    23: (0, (1 << 64) - 1),
+_SMALL_INTS = (DataType.UINT8, DataType.INT16, DataType.INT8)
+_INT_RANGES: dict[int, tuple[int, int]] = {
+    **dict.fromkeys((DataType.INT32, *_SMALL_INTS), (-(1 << 31), (1 << 31) - 1)),
+    DataType.INT64: (-(1 << 63), (1 << 63) - 1),
+    DataType.UINT32: (0, (1 << 32) - 1),
+    DataType.UINT64: (0, (1 << 64) - 1),
 }
-_FLOATS = (1, 2)
-_STRING, _BOOL = 7, 10
+_FLOATS = (DataType.FLOAT, DataType.DOUBLE)
+#: Values of an answer that are written in one go.
+_BLOCK = 1 << 13
 
 
 def read_body(body: bytes) -> tuple[dict[str, Any], str]:
@@ -42,11 +46,14 @@ def read_body(body: bytes) -> tuple[dict[str, Any], str]:
     return document, name
 
 
-def read_inputs(document: dict[str, Any], infos: Any) -> tuple[dict[str, np.ndarray], bool]:
+def read_inputs(
+    document: dict[str, Any], infos: Any, max_rows: int | None = None
+) -> tuple[dict[str, np.ndarray], bool]:
     """The inputs of a request.
 
     Args:
         infos: TensorInfo by input name, of the signature.
+        max_rows: more rows than these are refused before arrays are made of them.
 
     Returns:
         Arrays by input name, and whether the request is in row format.
@@ -65,13 +72,19 @@ def read_inputs(document: dict[str, Any], infos: Any) -> tuple[dict[str, np.ndar
             raise _format_error(document, "Expecting 'instances' to be an list/array")
         if not instances:
             raise _format_error(document, "No values in 'instances' array")
+        _require_rows(instances, max_rows)
         return _read_rows(instances, infos), True
     if "inputs" in document:
-        return _read_columns(document["inputs"], infos), False
+        return _read_columns(document["inputs"], infos, max_rows), False
     raise invalid_argument("Missing 'inputs' or 'instances' key")
 
 
-def _read_columns(value: Any, infos: Any) -> dict[str, np.ndarray]:
+def _require_rows(column: Any, most: int | None) -> None:
+    if most is not None and isinstance(column, list) and len(column) > most:
+        raise too_many_rows(len(column), most)
+
+
+def _read_columns(value: Any, infos: Any, max_rows: int | None) -> dict[str, np.ndarray]:
     if not isinstance(value, dict) or _is_base64(value):
         if len(infos) > 1:
             raise invalid_argument(
@@ -79,11 +92,13 @@ def _read_columns(value: Any, infos: Any) -> dict[str, np.ndarray]:
                 "required as per tensorinfo_map"
             )
         name = next(iter(infos))
+        _require_rows(value, max_rows)
         return {name: _array(value, infos[name].dtype)}
     arrays = {}
     for name in infos:
         if name not in value:
             raise invalid_argument(f"Missing named input: {name} in 'inputs' object.")
+        _require_rows(value[name], max_rows)
         arrays[name] = _array(value[name], infos[name].dtype)
     return arrays
 
@@ -143,7 +158,7 @@ def _array(value: Any, dtype: int) -> np.ndarray:
     flat: list[Any] = []
     _flatten(value, 0, shape, dtype, flat)
     array = np.empty(len(flat), numpy_type(dtype))
-    if dtype in (4, 5, 6):
+    if dtype in _SMALL_INTS:
         array[:] = np.asarray(flat, np.int64).astype(array.dtype)  # wraps, as a cast in C++
     elif flat:
         array[:] = flat
@@ -168,29 +183,34 @@ def _flatten(value: Any, level: int, shape: list[int], dtype: int, flat: list[An
             f"Encountered list at unexpected size: {len(value)} at level: {level} "
             f"expected size: {shape[level]}"
         )
-    if dtype == _STRING and level + 1 == len(shape) and all(type(v) is str for v in value):
+    if dtype == DataType.STRING and level + 1 == len(shape) and all(type(v) is str for v in value):
         flat.extend(v.encode("utf-8") for v in value)  # by far the most frequent case
         return
+    if dtype in _INT_RANGES and level + 1 == len(shape) and all(type(v) is int for v in value):
+        low, high = _INT_RANGES[dtype]
+        if not value or (low <= min(value) and max(value) <= high):
+            flat.extend(value)
+            return
     for element in value:
         _flatten(element, level + 1, shape, dtype, flat)
 
 
 def _scalar(value: Any, dtype: int) -> Any:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if dtype == _STRING:
+    if dtype == DataType.STRING:
         if isinstance(value, str):
             return value.encode("utf-8")
         if isinstance(value, dict):
             return _decode_base64(value)
     elif dtype in _FLOATS and number:
         return _as_float(value)
-    elif dtype == _BOOL and isinstance(value, bool):
+    elif dtype == DataType.BOOL and isinstance(value, bool):
         return value
     elif dtype in _INT_RANGES and number and isinstance(value, int):
         low, high = _INT_RANGES[dtype]
         if low <= value <= high:
             return value
-    elif dtype not in (*_FLOATS, *_INT_RANGES, _BOOL):
+    elif dtype not in (*_FLOATS, *_INT_RANGES, DataType.BOOL):
         raise StatusError(
             "UNIMPLEMENTED",
             f"Conversion of JSON Value: {debug_text(value)} to type: {type_name(dtype)}",
@@ -229,41 +249,83 @@ def _format_error(document: Any, what: str) -> StatusError:
     return invalid_argument(f"JSON Value: {debug_text(document)} {what}")
 
 
-def write_outputs(outputs: dict[str, np.ndarray], by_rows: bool) -> bytes:
+def write_outputs(
+    outputs: dict[str, np.ndarray], by_rows: bool, check: Callable[[], None] = lambda: None
+) -> bytes:
     """The body of an answer: `predictions` in row format, `outputs` in column format.
 
     A single output goes without its name. Names that end in `_bytes` are written in base64.
+
+    Args:
+        check: called again and again, to raise if nobody waits any more.
 
     Raises:
         StatusError: outputs of a row format have no or different first dimensions.
     """
     if not outputs:
         raise invalid_argument("Cannot convert empty tensor map to JSON")
-    if by_rows:
-        rows = -1
-        for name, array in outputs.items():
-            if not array.ndim:
-                raise invalid_argument(f"Tensor name: {name} has no shape information ")
-            if rows not in (-1, array.shape[0]):
-                raise invalid_argument(
-                    f"Tensor name: {name} has inconsistent batch size: {array.shape[0]} "
-                    f"expecting: {rows}"
-                )
-            rows = array.shape[0]
-    columns = {name: _values(name, array) for name, array in outputs.items()}
-    answer: dict[str, Any]
-    if len(columns) == 1:
-        answer = {"predictions" if by_rows else "outputs": next(iter(columns.values()))}
+    rows = -1
+    for name, array in outputs.items() if by_rows else ():
+        if not array.ndim:
+            raise invalid_argument(f"Tensor name: {name} has no shape information ")
+        if rows not in (-1, array.shape[0]):
+            raise invalid_argument(
+                f"Tensor name: {name} has inconsistent batch size: {array.shape[0]} "
+                f"expecting: {rows}"
+            )
+        rows = array.shape[0]
+    key = "predictions" if by_rows else "outputs"
+    if len(outputs) == 1:
+        ((name, array),) = outputs.items()
+        whole = _array_text(name, array, check)
     elif by_rows:
-        names = list(columns)
-        answer = {
-            "predictions": [
-                dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)
-            ]
-        }
+        # rows that are small are written many at a time, large ones piece by piece
+        step = _BLOCK * rows // max(sum(array.size for array in outputs.values()), 1)
+        parts = []
+        for at in range(0, rows, max(step, 1)):
+            check()
+            parts.append(_rows_text(outputs, at, step, check))
+        whole = f"[{','.join(parts)}]"
     else:
-        answer = {"outputs": columns}
-    return json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+        whole = _object_text(outputs, check)
+    return f'{{"{key}":{whole}}}'.encode()
+
+
+def _rows_text(
+    outputs: dict[str, np.ndarray], at: int, step: int, check: Callable[[], None]
+) -> str:
+    """Rows `at` to `at + step` (one, if `step` is 0) as objects, with commas between them."""
+    if step < 1:
+        return _object_text({name: array[at] for name, array in outputs.items()}, check)
+    columns = [_values(name, array[at : at + step]) for name, array in outputs.items()]
+    objects = [dict(zip(outputs, row, strict=True)) for row in zip(*columns, strict=True)]
+    return _dumps(objects)[1:-1]
+
+
+def _object_text(arrays: dict[str, np.ndarray], check: Callable[[], None]) -> str:
+    fields = (f"{_dumps(name)}:{_array_text(name, a, check)}" for name, a in arrays.items())
+    return f"{{{','.join(fields)}}}"
+
+
+def _array_text(name: str, array: np.ndarray, check: Callable[[], None]) -> str:
+    """An array as nested lists."""
+    array = np.asarray(array)
+    if array.size <= _BLOCK:
+        check()
+        return _dumps(_values(name, array))
+    step = _BLOCK * array.shape[0] // array.size
+    if step < 1:
+        parts = [_array_text(name, part, check) for part in array]
+    else:
+        parts = []
+        for at in range(0, array.shape[0], step):
+            check()
+            parts.append(_dumps(_values(name, array[at : at + step]))[1:-1])
+    return f"[{','.join(parts)}]"
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _values(name: str, array: np.ndarray) -> Any:

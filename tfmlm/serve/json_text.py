@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from tfmlm.serve.json_scan import MAX_DEPTH
 from tfmlm.serve.status import StatusError, invalid_argument
 
-#: Deepest nesting of a request's lists and objects.
-MAX_DEPTH = 64
 _MAX_DEBUG_BYTES = 256  # kMaxJsonDebugStringBytes of json_tensor.cc
 _decoder = json.JSONDecoder()
 
@@ -138,4 +137,6 @@ def _write(value: Any, pieces: list[str], indent: int, size: list[int]) -> bool:
             if not _write(inner, pieces, indent + 1, size):
                 return False
         return put("]")
+    if isinstance(value, str):
+        value = value[: 4 * _MAX_DEBUG_BYTES]
     return put(json.dumps(value, ensure_ascii=False))

@@ -10,7 +10,8 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for_futures
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,7 @@ class ModelManager:
         # Two lanes: a version and its successor are loaded by different threads. The C library
         # gives each thread a heap (arena), so that what loading leaves behind does not lie between
         # objects of the version before, and a heap is empty again when its version is unloaded.
+        self._loading: set[Future[Servable]] = set()
         self._lanes = [ThreadPoolExecutor(load_threads, f"tfmlm-lane-{i}") for i in range(2)]
         self._unloads = ThreadPoolExecutor(2, "tfmlm-unload")
         self._poller = threading.Thread(target=self._poll_forever, name="tfmlm-poll", daemon=True)
@@ -105,15 +107,23 @@ class ModelManager:
     def poll(self) -> None:
         """Looks at the folders once and starts the loads and unloads that follow."""
         with self._changed:
+            if self._stopped.is_set():
+                return
             for model in self._models.values():
                 self._aspire(model)
                 self._unload_superfluous(model)
 
     def find(self, name: str, version: int | None = None, label: str | None = None) -> Servable:
-        """The version that a request means: this one, the one with this label, or the latest.
+        """The loaded version that answers a request.
+
+        Args:
+            name: the model's name.
+            version: its number; None for the highest number that is available.
+            label: a label of the configuration, instead of a number.
 
         Raises:
-            StatusError: as TensorFlow Serving puts it.
+            StatusError: NOT_FOUND if that version is not available, INVALID_ARGUMENT if there is no
+                such label or no name, in TensorFlow Serving's words.
         """
         if not name:
             raise invalid_argument("ModelSpec has no name specified.")
@@ -155,20 +165,36 @@ class ModelManager:
         """Version numbers by label."""
         return dict(self._labels.get(name, {}))
 
-    def stop(self) -> None:
-        """Stops polling and loading and closes every version, after the requests that use it."""
+    def stop_loading(self) -> None:
+        """Begins no load any more, and looks for no versions."""
         self._stopped.set()
         with self._changed:
             self._changed.notify_all()
-        self._loads.shutdown(wait=True, cancel_futures=True)
+        self._loads.shutdown(wait=False, cancel_futures=True)
+
+    def stop(self, patience: float = 600.0) -> bool:
+        """Stops polling and loading, and closes every version after the requests that use it.
+
+        Args:
+            patience: seconds that it may take. TensorFlow cannot be told to stop a load, nor a run
+                that has begun.
+
+        Returns:
+            Whether everything is closed.
+        """
+        end = time.monotonic() + patience
+        self.stop_loading()
+        with self._changed:
+            loading = set(self._loading)
+        _, late = wait_for_futures(loading, max(end - time.monotonic(), 0))
         for lane in self._lanes:
-            lane.shutdown(wait=True)
+            lane.shutdown(wait=not late, cancel_futures=True)
+        self._unloads.shutdown(wait=False)
         with self._changed:
             servables = [s for versions in self._serving.values() for s in versions.values()]
             self._serving = {}
-        self._unloads.shutdown(wait=True)
-        for servable in servables:
-            servable.close(patience=10.0)
+        closed = [s.close(patience=max(end - time.monotonic(), 0.1)) for s in servables]
+        return not late and all(closed)
 
     # -- what follows runs with self._changed held, unless it says otherwise
 
@@ -248,8 +274,11 @@ class ModelManager:
             started = time.monotonic()
             try:
                 loading = lane.submit(self._loader, model.name, version.number, version.path)
+                with self._changed:
+                    self._loading.add(loading)
+                loading.add_done_callback(self._loading.discard)
                 servable = loading.result()
-            except Exception as error:
+            except (Exception, CancelledError) as error:
                 if not isinstance(error, StatusError):
                     error = StatusError("UNKNOWN", f"{type(error).__name__}: {error}")
                 version.error = error
@@ -257,6 +286,9 @@ class ModelManager:
                 if attempt < self._load_retries:
                     self._stopped.wait(self._retry_seconds)
                 continue
+            if self._stopped.is_set():
+                servable.close(patience=0.0)
+                break
             with self._changed:
                 version.error = None
                 version.servable = servable

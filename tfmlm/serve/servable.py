@@ -6,13 +6,16 @@ import contextlib
 import ctypes
 import gc
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tfmlm.serve.status import StatusError, from_tensorflow
+from tfmlm.serve.answer_size import ExportFacts
+from tfmlm.serve.splitting import Splitter
+from tfmlm.serve.status import StatusError, deadline_exceeded, from_tensorflow
 
 
 class Servable:
@@ -23,12 +26,22 @@ class Servable:
     Attributes:
         name, version: which model it is.
         meta_graph: its MetaGraphDef, with `signature_def`.
+        facts: what an export says about itself; None for other models.
     """
 
-    def __init__(self, name: str, version: int, session: Any, meta_graph: Any) -> None:
+    def __init__(
+        self,
+        name: str,
+        version: int,
+        session: Any,
+        meta_graph: Any,
+        facts: ExportFacts | None = None,
+    ) -> None:
         self.name = name
         self.version = version
         self.meta_graph = meta_graph
+        self.facts = facts
+        self._splitter = Splitter(facts, meta_graph.signature_def) if facts else None
         self._session = session
         self._users = 0
         self._closing = False
@@ -65,7 +78,7 @@ class Servable:
             if isinstance(error, OSError):
                 raise StatusError("NOT_FOUND", str(error)) from None
             raise StatusError("INVALID_ARGUMENT", f"{type(error).__name__}: {error}") from None
-        return cls(name, version, session, meta_graph)
+        return cls(name, version, session, meta_graph, ExportFacts.read(path))
 
     @contextlib.contextmanager
     def use(self) -> Iterator[Servable | None]:
@@ -84,11 +97,26 @@ class Servable:
     def run(
         self, feeds: dict[str, np.ndarray], fetches: list[str], timeout_ms: int
     ) -> list[np.ndarray]:
-        """One `Session.run` of tensor names.
+        """One `Session.run` of tensor names, or several where an export is asked for much.
 
         Raises:
             StatusError: what TensorFlow said, or DEADLINE_EXCEEDED after `timeout_ms`.
         """
+        end = time.monotonic() + timeout_ms / 1000
+
+        def run(feeds: dict[str, np.ndarray], fetches: list[str]) -> list[np.ndarray]:
+            left = end - time.monotonic()
+            if left <= 0:
+                raise deadline_exceeded("running the model")
+            return self._run(feeds, fetches, int(left * 1000))
+
+        if self._splitter is not None:
+            return self._splitter.run(run, feeds, fetches)
+        return self._run(feeds, fetches, timeout_ms)
+
+    def _run(
+        self, feeds: dict[str, np.ndarray], fetches: list[str], timeout_ms: int
+    ) -> list[np.ndarray]:
         import tensorflow as tf
 
         options = tf.compat.v1.RunOptions(timeout_in_ms=max(timeout_ms, 1))
@@ -99,15 +127,21 @@ class Servable:
         except (TypeError, ValueError) as error:
             raise StatusError("INVALID_ARGUMENT", str(error)) from None
 
-    def close(self, patience: float = 600.0) -> None:
-        """Waits until no request uses it, `patience` seconds at most, and frees its memory."""
+    def close(self, patience: float = 600.0) -> bool:
+        """Waits until no request uses it, `patience` seconds at most, and frees its memory.
+
+        Returns:
+            False if requests still use it; they keep it then.
+        """
         with self._idle:
             self._closing = True
-            self._idle.wait_for(lambda: self._users == 0, timeout=patience)
+            if not self._idle.wait_for(lambda: self._users == 0, timeout=patience):
+                return False
         self._session.close()
         self._session = None
         self.meta_graph = None
         release_memory()
+        return True
 
 
 def release_memory() -> None:
@@ -117,6 +151,11 @@ def release_memory() -> None:
     Serving does the same after an unload (`MallocExtension_ReleaseToSystem`, `simple_loader.h`).
     """
     gc.collect()  # a graph is full of cycles
+    trim_heap()
+
+
+def trim_heap() -> None:
+    """Gives free memory of the C library's heaps back to the system."""
     with contextlib.suppress(AttributeError, OSError):  # another C library than glibc
         ctypes.CDLL(None).malloc_trim(0)
 

@@ -7,10 +7,12 @@ import contextlib
 import errno
 import gc
 import logging
+import os
 import signal
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +25,33 @@ from tfmlm.serve.config_files import (
     read_prometheus_path,
     read_text_proto,
 )
+from tfmlm.serve.hosts import HostRule
 from tfmlm.serve.manager import ModelManager
 from tfmlm.serve.metrics import Metrics
+from tfmlm.serve.minute_log import MinuteLog
 from tfmlm.serve.model_config import read_model_config, single_model_config
 from tfmlm.serve.options import ServerOptions
 from tfmlm.serve.predict import Predictor, arrays_of_request, find_signature, make_plan
-from tfmlm.serve.servable import Servable, register_servable_ops, release_memory
+from tfmlm.serve.servable import (
+    Servable,
+    register_servable_ops,
+    release_memory,
+    trim_heap,
+)
 from tfmlm.serve.status import StatusError
 from tfmlm.serve.warmup import warmup_requests
 
 log = logging.getLogger("tfmlm.serve")
 
 _WARMUP_TIMEOUT_MS = 600_000
+#: Calls at a time on one gRPC connection, and the time after which a connection is made anew.
+_STREAMS = 256
+_CONNECTION_AGE_MS = 600_000
+#: Pause between looks whether memory can be given back, in seconds.
+_TRIM_SECONDS = 15.0
+#: Connections that the system may hold until they are accepted. Those that are accepted at once
+#: have a descriptor before they can be refused.
+_BACKLOG = 64
 
 
 class Server:
@@ -63,7 +80,7 @@ class Server:
         self._session_config = _session_config(options)
         self._credentials = _grpc_credentials(options.ssl_config_file)
         self._batching = BatchScheduler(batching, self.metrics) if batching else None
-        self._executor = ThreadPoolExecutor(options.rest_api_num_threads, "tfmlm-run")
+        self._minute_log = MinuteLog(log)
         self.manager = ModelManager(
             self._load,
             poll_seconds=options.file_system_poll_wait_seconds,
@@ -75,15 +92,17 @@ class Server:
         self.predictor = Predictor(
             self.manager,
             self.metrics,
-            self._executor,
             self._batching,
+            num_threads=options.rest_api_num_threads,
             max_batch_rows=options.max_batch_rows,
             max_requests=options.max_concurrent_requests,
             timeout=options.rest_api_timeout_in_ms / 1e3,
+            max_answer_bytes=options.max_answer_bytes,
         )
+        self._hosts = HostRule(options.host, options.allowed_hosts)
         self._grpc: Any = None
         self._runner: Any = None
-        self._config_poller: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Loads the models, then listens.
@@ -102,23 +121,39 @@ class Server:
         await self._start_grpc()
         await self._start_rest()
         if self.options.model_config_file and self.options.model_config_file_poll_wait_seconds > 0:
-            self._config_poller = asyncio.create_task(self._poll_config())
+            self._tasks.append(asyncio.create_task(self._poll_config()))
+        self._tasks.append(asyncio.create_task(self._give_memory_back()))
 
-    async def stop(self) -> None:
-        """Stops listening, gives running requests `drain_seconds` to finish, closes the models."""
-        if self._config_poller is not None:
-            self._config_poller.cancel()
+    async def stop(self) -> bool:
+        """Stops listening, lets running requests finish, and closes the models, within
+        `drain_seconds`.
+
+        Returns:
+            Whether all of it is over; a load or a run that TensorFlow is at cannot be stopped.
+        """
+        end = time.monotonic() + self.options.drain_seconds
+        self.manager.stop_loading()
+        for task in self._tasks:
+            task.cancel()
         stops = []
         if self._grpc is not None:
             stops.append(self._grpc.stop(self.options.drain_seconds))
         if self._runner is not None:
-            stops.append(self._runner.cleanup())
-        await asyncio.gather(*stops)
+            # aiohttp waits twice: for the handlers, and for those that it has cancelled
+            cleanup = self._runner.cleanup()
+            stops.append(asyncio.wait_for(cleanup, self.options.drain_seconds + 0.5))
+        await asyncio.gather(*stops, return_exceptions=True)
         loop = asyncio.get_running_loop()
-        if self._batching is not None:
-            await loop.run_in_executor(None, self._batching.stop)
-        await loop.run_in_executor(None, self.manager.stop)
-        self._executor.shutdown(wait=False, cancel_futures=True)
+
+        def close() -> bool:
+            # what is cheap may still be done when the time is over
+            if self._batching is not None:
+                self._batching.stop(max(end - time.monotonic(), 0.5))
+            return self.manager.stop(max(end - time.monotonic(), 0.5))
+
+        closed = await loop.run_in_executor(None, close)
+        self.predictor.close()
+        return closed
 
     def addresses(self) -> dict[str, Any]:
         """Where the server listens, and which models it has."""
@@ -169,13 +204,24 @@ class Server:
             return
         import grpc
 
+        from tfmlm.serve.connections import connection_limit
         from tfmlm.serve.grpc_services import ModelService, PredictionService, add_service
 
+        connections = connection_limit(options.max_connections)
         server = grpc.aio.server(
             options=[
                 ("grpc.max_receive_message_length", options.max_body_bytes),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.so_reuseport", 0),
+                # no compressed requests (bit 0: identity): what they hold has no limit in gRPC
+                ("grpc.compression_enabled_algorithms_bitset", 1),
+                ("grpc.max_concurrent_streams", _STREAMS),
+                ("grpc.max_allowed_incoming_connections", connections),
+                ("grpc.server_handshake_timeout_ms", int(options.head_timeout_seconds * 1000)),
+                ("grpc.max_connection_idle_ms", int(options.idle_timeout_seconds * 1000)),
+                # so that calls which never end do not keep a connection for ever
+                ("grpc.max_connection_age_ms", _CONNECTION_AGE_MS),
+                ("grpc.max_connection_age_grace_ms", options.rest_api_timeout_in_ms),
                 *_channel_arguments(options.grpc_channel_arguments),
             ]
         )
@@ -207,18 +253,36 @@ class Server:
             return
         from aiohttp import web
 
+        from tfmlm.serve.connections import Connections, RestServer, connection_limit
         from tfmlm.serve.rest import RestApi
 
-        api = RestApi(self.predictor, self._metrics_path, options.rest_api_enable_cors_support)
-        runner = web.AppRunner(
-            api.application(options.max_body_bytes),
-            access_log=None,
-            handler_cancellation=True,
-            shutdown_timeout=options.drain_seconds,
+        api = RestApi(
+            self.predictor,
+            options.max_body_bytes,
+            self._hosts,
+            self._metrics_path,
+            options.rest_api_enable_cors_support,
         )
+        connections = Connections(
+            total=connection_limit(options.max_connections),
+            per_peer=options.max_connections_per_peer,
+            head_seconds=options.head_timeout_seconds,
+            log=self._minute_log,
+        )
+        server = RestServer(
+            connections,
+            api.handle,
+            access_log=None,
+            logger=log,
+            auto_decompress=False,  # done by RestApi, within max_body_bytes
+            keepalive_timeout=options.idle_timeout_seconds,
+            lingering_time=2.0,
+        )
+        runner = web.ServerRunner(server, shutdown_timeout=options.drain_seconds)
         await runner.setup()
         try:
-            await web.TCPSite(runner, options.host, options.rest_api_port, backlog=512).start()
+            site = web.TCPSite(runner, options.host, options.rest_api_port, backlog=_BACKLOG)
+            await site.start()
         except OSError as error:
             await runner.cleanup()
             reason = "in use" if error.errno == errno.EADDRINUSE else error.strerror
@@ -226,6 +290,17 @@ class Server:
                 f"cannot listen on {options.host}:{options.rest_api_port} for REST: {reason}"
             ) from None
         self._runner = runner
+        self._tasks.append(asyncio.create_task(connections.close_slow_ones()))
+
+    async def _give_memory_back(self) -> None:
+        """Gives free memory back to the system after requests, until it is cancelled."""
+        loop = asyncio.get_running_loop()
+        served = self.predictor.served
+        while True:
+            await asyncio.sleep(_TRIM_SECONDS)
+            if self.predictor.served != served:
+                served = self.predictor.served
+                await loop.run_in_executor(None, trim_heap)
 
     async def _poll_config(self) -> None:
         """Reads `model_config_file` again and again, and takes what has changed."""
@@ -254,6 +329,13 @@ async def serve(options: ServerOptions, ready: Callable[[Server], None]) -> None
     _settle_imports()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    faults = MinuteLog(log)
+
+    def one_line(_: Any, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        faults.add(str(context.get("message", "a fault")), f"{type(error).__name__}: {error}")
+
+    loop.set_exception_handler(one_line)  # such as one for each connection without a descriptor
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     stopping = asyncio.create_task(stop.wait())
@@ -267,9 +349,28 @@ async def serve(options: ServerOptions, ready: Callable[[Server], None]) -> None
             log.info("stopping; running requests may finish")
         else:
             starting.cancel()
+    except BaseException:
+        await server.stop()
+        raise
     finally:
         stopping.cancel()
-        await server.stop()
+    if not await server.stop() or _busy_threads():
+        # what TensorFlow is at cannot be stopped, and Python would wait for it
+        log.warning("gone without waiting for a load or a run that cannot be stopped")
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+
+
+def _busy_threads() -> bool:
+    """Whether threads of the server that are told to end have not ended after a moment."""
+    end = time.monotonic() + 0.5
+    while time.monotonic() < end:
+        threads = [t for t in threading.enumerate() if t.name.startswith("tfmlm-") and not t.daemon]
+        if not threads:
+            return False
+        time.sleep(0.01)
+    return True
 
 
 @contextlib.contextmanager

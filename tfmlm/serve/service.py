@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from tfmlm.client.states import VersionState
 from tfmlm.serve.manager import ModelManager
 from tfmlm.serve.servable import Servable
-from tfmlm.serve.versions import STATES
 
 
 def metadata_response(servable: Servable) -> Any:
@@ -37,7 +37,8 @@ def status_response(manager: ModelManager, name: str, version: int | None, respo
         StatusError: NOT_FOUND.
     """
     for entry in manager.statuses(name, version):
-        status = response.model_version_status.add(version=entry.number, state=STATES[entry.state])
+        state = VersionState[entry.state]
+        status = response.model_version_status.add(version=entry.number, state=state)
         status.status.error_code = entry.error.number if entry.error else 0
         status.status.error_message = entry.error.message if entry.error else ""
     return response

@@ -7,24 +7,29 @@ from typing import Any
 
 import numpy as np
 
-from tfmlm.serve.status import invalid_argument
+from tfmlm.client.dtypes import DataType
+from tfmlm.client.string_content import decode_strings, encode_strings
+from tfmlm.serve.status import invalid_argument, too_many_rows
 
 #: Most elements in one input tensor. A TensorProto of a few bytes can stand for any number of them.
-MAX_ELEMENTS = 1 << 22
+MAX_ELEMENTS = 1 << 21
+#: Most strings in one: objects of their own each.
+MAX_STRINGS = 1 << 18
+_MAX_RANK = 16
 
-# DataType numbers of types.proto: NumPy type, field of TensorProto, name
+# NumPy type, field of TensorProto, name
 _TYPES: dict[int, tuple[Any, str, str]] = {
-    1: (np.float32, "float_val", "float"),
-    2: (np.float64, "double_val", "double"),
-    3: (np.int32, "int_val", "int32"),
-    4: (np.uint8, "int_val", "uint8"),
-    5: (np.int16, "int_val", "int16"),
-    6: (np.int8, "int_val", "int8"),
-    7: (np.object_, "string_val", "string"),
-    9: (np.int64, "int64_val", "int64"),
-    10: (np.bool_, "bool_val", "bool"),
-    22: (np.uint32, "uint32_val", "uint32"),
-    23: (np.uint64, "uint64_val", "uint64"),
+    DataType.FLOAT: (np.float32, "float_val", "float"),
+    DataType.DOUBLE: (np.float64, "double_val", "double"),
+    DataType.INT32: (np.int32, "int_val", "int32"),
+    DataType.UINT8: (np.uint8, "int_val", "uint8"),
+    DataType.INT16: (np.int16, "int_val", "int16"),
+    DataType.INT8: (np.int8, "int_val", "int8"),
+    DataType.STRING: (np.object_, "string_val", "string"),
+    DataType.INT64: (np.int64, "int64_val", "int64"),
+    DataType.BOOL: (np.bool_, "bool_val", "bool"),
+    DataType.UINT32: (np.uint32, "uint32_val", "uint32"),
+    DataType.UINT64: (np.uint64, "uint64_val", "uint64"),
 }
 
 
@@ -38,31 +43,40 @@ def numpy_type(dtype: int) -> Any:
     return _TYPES[dtype][0]
 
 
-def is_known(dtype: int) -> bool:
-    return dtype in _TYPES
-
-
-def array_from_proto(proto: Any, alias: str) -> np.ndarray:
+def array_from_proto(proto: Any, alias: str, max_rows: int | None = None) -> np.ndarray:
     """The array a TensorProto stands for.
 
+    Type, number of dimensions and shape are judged before anything of the shape's size is made.
+
     Raises:
-        StatusError: INVALID_ARGUMENT, as `Tensor::FromProto` refuses it, or for too many elements.
+        StatusError: INVALID_ARGUMENT, as `Tensor::FromProto` refuses it, or for too many elements
+            or rows.
     """
     broken = invalid_argument(f"tensor parsing error: {alias}")
     if proto.dtype not in _TYPES or proto.tensor_shape.unknown_rank:
         raise broken
-    shape = [dim.size for dim in proto.tensor_shape.dim]
-    if any(size < 0 for size in shape) or len(shape) > 16:
+    if len(proto.tensor_shape.dim) > _MAX_RANK:
         raise broken
-    count = math.prod(shape)
-    if count > MAX_ELEMENTS:
-        raise invalid_argument(
-            f"input {alias} has {count} elements; this server takes at most {MAX_ELEMENTS}"
-        )
+    shape = [dim.size for dim in proto.tensor_shape.dim]
+    if any(size < 0 for size in shape):
+        raise broken
     numpy_dtype, field, _ = _TYPES[proto.dtype]
+    count = math.prod(shape)
+    most = MAX_STRINGS if numpy_dtype is np.object_ else MAX_ELEMENTS
+    if count > most:
+        raise invalid_argument(
+            f"input {alias} has {count} elements; this server takes at most {most}"
+        )
+    if max_rows is not None and shape and shape[0] > max_rows:
+        raise too_many_rows(shape[0], max_rows)
+    if math.prod(max(size, 1) for size in shape) > MAX_ELEMENTS:
+        raise broken  # no elements, in a shape that has no end
     if proto.tensor_content:
         if numpy_dtype is np.object_:
-            values = _strings_from_content(proto.tensor_content, count, broken)
+            try:
+                values: Any = decode_strings(proto.tensor_content, count)
+            except ValueError:
+                raise broken from None
         else:
             if len(proto.tensor_content) != count * np.dtype(numpy_dtype).itemsize:
                 raise broken
@@ -95,45 +109,10 @@ def fill_proto(proto: Any, array: np.ndarray, dtype: int, as_content: bool = Fal
     if numpy_dtype is np.object_:
         values = [v if isinstance(v, bytes) else v.encode() for v in array.ravel().tolist()]
         if as_content:
-            proto.tensor_content = _strings_to_content(values)
+            proto.tensor_content = encode_strings(values)
         else:
             proto.string_val.extend(values)
     elif as_content:
         proto.tensor_content = np.ascontiguousarray(array).tobytes()
     else:
         getattr(proto, field).extend(array.ravel().tolist())
-
-
-def _strings_from_content(content: bytes, count: int, broken: Exception) -> list[bytes]:
-    """Varint lengths, then bytes (`tensorflow/core/framework/tensor.cc`, DecodeStringList)."""
-    lengths, at = [], 0
-    for _ in range(count):
-        length = shift = 0
-        while True:
-            if at >= len(content) or shift > 35:
-                raise broken
-            byte = content[at]
-            at += 1
-            length |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                break
-        lengths.append(length)
-    if len(content) - at != sum(lengths):
-        raise broken
-    values = []
-    for length in lengths:
-        values.append(content[at : at + length])
-        at += length
-    return values
-
-
-def _strings_to_content(values: list[bytes]) -> bytes:
-    head = bytearray()
-    for value in values:
-        length = len(value)
-        while length > 0x7F:
-            head.append(length & 0x7F | 0x80)
-            length >>= 7
-        head.append(length)
-    return bytes(head) + b"".join(values)

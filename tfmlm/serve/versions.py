@@ -10,9 +10,9 @@ from typing import Any
 from tfmlm.serve.servable import Servable
 from tfmlm.serve.status import StatusError
 
-#: `get_model_status.proto`, ModelVersionStatus.State
-STATES = {"UNKNOWN": 0, "START": 10, "LOADING": 20, "AVAILABLE": 30, "UNLOADING": 40, "END": 50}
-_VERSION_NAME = re.compile(r"[0-9]{1,18}")
+#: Version numbers are signed integers of 64 bits.
+LARGEST_VERSION = 2**63 - 1
+_VERSION_NAME = re.compile(r"0*([0-9]{1,19})")
 
 
 @dataclass
@@ -49,9 +49,17 @@ class Model:
 
 
 def version_folders(base_path: Path) -> dict[int, Path]:
-    """Folders named by a number below `base_path`, by that number."""
+    """Folders named by a version number below `base_path`, by that number; larger numbers than a
+    version can have are none."""
     return {
-        int(path.name): path
+        number: path
         for path in sorted(base_path.iterdir())
-        if _VERSION_NAME.fullmatch(path.name) and path.is_dir()
+        if (number := version_number(path.name)) is not None and path.is_dir()
     }
+
+
+def version_number(text: str) -> int | None:
+    """The version that digits stand for; None if they stand for none."""
+    found = _VERSION_NAME.fullmatch(text)
+    number = int(found[1]) if found else None
+    return number if number is not None and number <= LARGEST_VERSION else None
