@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.serve.fixtures import Address, serving
+from tests.serve.test_splitting import assert_parts_are_the_whole
 from tfmlm.client import GrpcClient, RestClient
 
 SERVING = Path(__file__).parents[2] / "serving"
@@ -113,3 +114,7 @@ def test_the_command_fill_uses_the_clients(address: Address, capfd: Any) -> None
     for target in (address.model(), f"grpc://{address.grpc}/mlm"):
         assert main(["fill", target, TEXTS[0], "--top_k", "2", "--json"]) == 0
         assert '"token_str"' in capfd.readouterr().out
+
+
+def test_a_large_request_is_run_in_parts(export: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert_parts_are_the_whole(export / "1", monkeypatch)

@@ -6,6 +6,7 @@ Its answers depend on nothing but the row's own text, the position of the mask a
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -214,6 +215,16 @@ def save(
     write_warmup(extra / "tf_serving_warmup_requests", warmup_texts)
     temporary.rename(target)
     return target
+
+
+def write_record(folder: Path) -> None:
+    """Lets a version pass for an export: writes the facts that the server reads."""
+    record = {
+        "tokenizer": {"mask_token": MASK},
+        "model": {"vocab_size": len(WORDS)},
+        "defaults": {"max_length": 512, "top_k": DEFAULT_TOP_K},
+    }
+    (folder / "assets.extra" / "tfmlm.json").write_text(json.dumps(record))
 
 
 def copy_version(source: Path, base: Path, version: int) -> Path:
