@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
 
+from tfmlm.backoff import pause_before_next
 from tfmlm.errors import UserError
 
 
@@ -27,10 +27,8 @@ class Retries:
             raise UserError(f"retries must not be negative. Received: {self}")
 
     def pause(self, attempt: int) -> float:
-        """Seconds before attempt number `attempt` (from 1), with up to half taken off at random, so
-        that clients that failed together do not come back together."""
-        longest = min(self.backoff * 2.0 ** (attempt - 1), self.max_backoff)
-        return longest * random.uniform(0.5, 1.0)
+        """Seconds to wait after failed attempt number `attempt` (from 1)."""
+        return pause_before_next(attempt, self.backoff, self.max_backoff)
 
 
 @dataclass(frozen=True, kw_only=True)

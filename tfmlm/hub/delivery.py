@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import random
 import select
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import tfmlm
+from tfmlm.backoff import pause_before_next
 from tfmlm.errors import UserError
 from tfmlm.hub.folder import LocalFile
 from tfmlm.hub.remote import DEFAULT_BRANCH, HubFailure, LastPush, PushReport
@@ -44,9 +44,8 @@ class Backoff:
     longest: float = 60.0
 
     def wait(self, attempt: int) -> float:
-        """Seconds after failed attempt number `attempt` (from 1): doubling, with 25 % jitter."""
-        pause = min(self.longest, self.first * 2 ** (attempt - 1))
-        return pause * random.uniform(0.75, 1.0)
+        """Seconds after failed attempt number `attempt` (from 1)."""
+        return pause_before_next(attempt, self.first, self.longest)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Runs a large request for filling masks in parts, so that its memory is that of a part.
 
-Rows of an export do not touch each other (see docs/known_differences.md), so parts of a batch give
+Rows of an export do not touch each other (docs/architecture.md, Rows), so parts of a batch give
 the answers of the whole batch, padded to one another. Models that are not exports of tfmlm are run
 as they are asked to be.
 """
