@@ -11,13 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-import tensorflow_text
 
 from tests.export import plain_tensorflow
 from tests.export.exported import bert, loaded_bert, masked_texts
 
 HERE = Path(__file__).parent
-#: Interpreters with other releases of TensorFlow and TF Text, separated by colons.
+#: Interpreters with other releases of TensorFlow, separated by colons.
 OLD_TF_PYTHONS = [p for p in os.environ.get("TFMLM_OLD_TF_PYTHONS", "").split(":") if p]
 
 
@@ -87,14 +86,8 @@ if OLD_TF_PYTHONS:
 
 def libraries():
     folder = Path(tf.__file__).parent
-    text = Path(tensorflow_text.__file__).parent
-    return {
-        "libraries": [
-            str(folder / "libtensorflow_framework.so.2"),
-            str(folder / "libtensorflow_cc.so.2"),
-        ],
-        "op_libraries": [str(p) for p in sorted((text / "python" / "ops").glob("*.so"))],
-    }
+    names = ("libtensorflow_framework.so.2", "libtensorflow_cc.so.2")
+    return {"libraries": [str(folder / name) for name in names], "op_libraries": []}
 
 
 def test_the_c_library_that_the_server_is_built_on():

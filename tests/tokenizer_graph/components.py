@@ -10,8 +10,8 @@ import tensorflow as tf
 from tokenizers import Tokenizer
 
 from tfmlm.tokenizer_graph import registry
+from tfmlm.tokenizer_graph.component import GAP, ROW, BuildContext
 from tfmlm.tokenizer_graph.ops.text import cut_words, decode_rows
-from tfmlm.tokenizer_graph.registry import GAP, ROW, BuildContext
 from tfmlm.tokenizer_graph.spec import parse
 
 

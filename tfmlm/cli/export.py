@@ -48,6 +48,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "minutes (default: quick, a sample of them)",
     )
     parser.add_argument(
+        "--ops",
+        choices=("core", "text"),
+        default="core",
+        help="core: TensorFlow's own operations, so that any TensorFlow loads the export; text: a "
+        "WordPiece tokenizer by an operation of TF Text, faster, for TF Serving and for programs "
+        "that import tensorflow_text (default: core)",
+    )
+    parser.add_argument(
         "--warmup_file", help="texts with masks, one a line, for the server's start"
     )
     parser.add_argument("--json", action="store_true", help="print the export's record as JSON")
@@ -77,6 +85,7 @@ def run(args: argparse.Namespace) -> int:
         max_top_k=args.max_top_k,
         dtype=args.dtype,
         self_test=args.self_test,
+        ops=args.ops,
         progress=_tell if args.verbose or sys.stderr.isatty() else None,
     )
     record = read_record(Path(path))

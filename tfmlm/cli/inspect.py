@@ -33,7 +33,13 @@ def run(args: argparse.Namespace) -> int:
 
 def describe(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
     """The export's record with its signatures, sizes in bytes, and the check of its operations."""
-    from tfmlm.export.writing.servable_ops import missing, oldest_release, operations, releases
+    from tfmlm.export.writing.servable_ops import (
+        missing,
+        oldest_release,
+        operations,
+        releases,
+        text_ops,
+    )
 
     needed = operations(folder)
     return {
@@ -45,6 +51,7 @@ def describe(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
             "total": sum(f.stat().st_size for f in folder.rglob("*") if f.is_file()),
         },
         "operations": sorted(needed),
+        "text_operations": text_ops(needed),
         "tf_serving": {release: missing(needed, release) for release in releases()},
         "oldest_tf_serving": oldest_release(needed),
         "record": record,
@@ -111,6 +118,11 @@ def _print(report: dict[str, Any]) -> None:
         table.add_row(name, *(cell.replace("[", "\\[") for cell in cells), end_section=True)
     console.print(table)
 
+    own = report["text_operations"]
+    if own:
+        console.print(f"needs TF Text ({', '.join(own)}): import tensorflow_text before loading it")
+    else:
+        console.print("TensorFlow's own operations alone: nothing to import but tensorflow")
     for release, lacking in report["tf_serving"].items():
         verdict = f"lacks {', '.join(lacking)}" if lacking else "has every operation"
         console.print(f"TF Serving {release}: {verdict}")

@@ -14,13 +14,13 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlm.errors import UnsupportedTokenizerError
+from tfmlm.tokenizer_graph.component import ADDED, BuildContext
 from tfmlm.tokenizer_graph.ops.branches import branch
 from tfmlm.tokenizer_graph.ops.edit import alternate
 from tfmlm.tokenizer_graph.ops.matching import LiteralMatcher, Matches
 from tfmlm.tokenizer_graph.ops.regex import rust_class
 from tfmlm.tokenizer_graph.ops.shift import lower_bound, places_of, previous
 from tfmlm.tokenizer_graph.ops.tables import MAX_ADDED_TOKENS, FlagTable, constant
-from tfmlm.tokenizer_graph.registry import ADDED, BuildContext
 from tfmlm.tokenizer_graph.spec import AddedToken
 
 

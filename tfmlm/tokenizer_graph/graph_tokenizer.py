@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from tfmlm.errors import UserError
+from tfmlm.tokenizer_graph.component import BuildContext, Tokens
 from tfmlm.tokenizer_graph.decoders.decoder import GraphDecoder
 from tfmlm.tokenizer_graph.loading import spec_from_pretrained, spec_from_tokenizer
-from tfmlm.tokenizer_graph.ops.text import Tokens
-from tfmlm.tokenizer_graph.paths.general import Pipeline
+from tfmlm.tokenizer_graph.paths.choose import choose
 from tfmlm.tokenizer_graph.post_processors.assemble import Assembler, pad, truncate
 from tfmlm.tokenizer_graph.post_processors.template import probe_templates
-from tfmlm.tokenizer_graph.registry import BuildContext
 from tfmlm.tokenizer_graph.spec import TokenizerSpec
 
 
@@ -46,13 +46,14 @@ class GraphTokenizer(tf.Module):
         UnsupportedTokenizerError: a component cannot be compiled exactly; the error names it.
     """
 
-    def __init__(self, spec: TokenizerSpec) -> None:
+    def __init__(self, spec: TokenizerSpec, ops: str = "core") -> None:
         super().__init__(name="graph_tokenizer")
         self.spec = spec
         context = BuildContext(spec=spec, tokenizer=spec.rust)
         single, pair = probe_templates(context)
-        self._pipeline = Pipeline(context, (list(single.fixed[0]), list(single.fixed[1])))
+        context = replace(context, around=(single.fixed[0], single.fixed[1]))
         self._single, self._pair = Assembler(single), Assembler(pair)
+        self._path = choose(context, self._single, ops)
         self._decoder = GraphDecoder(context)
         self.prefix_ids: list[int] = list(single.fixed[0])
         self.suffix_ids: list[int] = list(single.fixed[1])
@@ -63,25 +64,38 @@ class GraphTokenizer(tf.Module):
         self.special_ids: list[int] = list(spec.config.special_ids)
         self.model_input_names: list[str] = list(spec.config.model_input_names)
         self.fingerprint = spec.fingerprint
+        self.ops = ops
 
     @classmethod
-    def from_pretrained(cls, name_or_dir: str, *, revision: str | None = None) -> GraphTokenizer:
+    def from_pretrained(
+        cls, name_or_dir: str, *, revision: str | None = None, ops: str = "core"
+    ) -> GraphTokenizer:
         """Compiles the tokenizer of a folder or of a Hub repository.
+
+        Args:
+            name_or_dir: folder or name.
+            revision: branch, tag or commit.
+            ops: "core" for TensorFlow's own ops alone; "text" for WordPiece by an op of TF Text,
+                which is faster and needs `tensorflow_text` wherever the graph runs.
 
         Raises:
             UserError: nothing there can be loaded as a tokenizer.
             UnsupportedTokenizerError: a component cannot be compiled exactly.
         """
-        return cls(spec_from_pretrained(name_or_dir, revision))
+        return cls(spec_from_pretrained(name_or_dir, revision), ops)
 
     @classmethod
-    def from_tokenizer(cls, tokenizer: Any) -> GraphTokenizer:
+    def from_tokenizer(cls, tokenizer: Any, *, ops: str = "core") -> GraphTokenizer:
         """Compiles a transformers fast tokenizer, or a `tokenizers.Tokenizer`.
+
+        Args:
+            tokenizer: the tokenizer.
+            ops: see `from_pretrained`.
 
         Raises:
             UnsupportedTokenizerError: a component cannot be compiled exactly.
         """
-        return cls(spec_from_tokenizer(tokenizer))
+        return cls(spec_from_tokenizer(tokenizer), ops)
 
     @tf.autograph.experimental.do_not_convert
     def tokenize(self, texts: Any) -> tf.RaggedTensor:
@@ -94,7 +108,7 @@ class GraphTokenizer(tf.Module):
             RaggedTensor int32 [batch, (tokens)]; int32 [tokens] for a scalar.
         """
         texts, scalar = _as_batch(texts)
-        tokens = self._pipeline.with_special_tokens(texts, self._single)
+        tokens = self._path.tokens(texts, with_special_tokens=True)
         return tokens.ids if scalar else _ragged(tokens)
 
     @tf.autograph.experimental.do_not_convert
@@ -105,7 +119,7 @@ class GraphTokenizer(tf.Module):
             texts: tf.string [batch].
         """
         texts, _ = _as_batch(texts)
-        spans = self._pipeline.with_mask_spans(texts)
+        spans = self._path.spans(texts)
         return Encoded(
             _ragged(spans.tokens),
             tf.RaggedTensor.from_row_splits(spans.span, spans.splits, validate=False),
@@ -138,11 +152,11 @@ class GraphTokenizer(tf.Module):
         """
         batch, scalar = _as_batch(texts)
         if text_pair is None and max_length is None and not self._single.needs_types:
-            tokens = self._pipeline.with_special_tokens(batch, self._single)
+            tokens = self._path.tokens(batch, with_special_tokens=True)
             return self._padded(tokens, None, None, padding, scalar)
-        inputs = [self._pipeline(batch)]
+        inputs = [self._path.tokens(batch)]
         if text_pair is not None:
-            inputs.append(self._pipeline(_as_batch(text_pair)[0]))
+            inputs.append(self._path.tokens(_as_batch(text_pair)[0]))
         assembler = self._single if text_pair is None else self._pair
         if max_length is not None:
             if not tf.is_tensor(max_length) and max_length < assembler.added:

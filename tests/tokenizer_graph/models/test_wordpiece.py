@@ -79,7 +79,8 @@ def test_many_characters_use_the_whole_alphabet():
 
 def test_model_alone_takes_words_as_they_are():
     spec = WordPiece({"[UNK]": 0, "a b": 1, "##.c": 2, " ": 3})
-    model = WordPieceModel(spec)
+    rust = Tokenizer.from_str(json.dumps({"version": "1.0", "model": {**spec.to_json()}}))
+    model = WordPieceModel(spec, rust.model.tokenize)
     words = ["a b", "a b.c", " ", "a", "\x00", "a b" * 50]
     codepoints = tf.constant([ord(c) for word in words for c in word])
     splits = tf.concat([[0], tf.cumsum(tf.constant([len(word) for word in words], tf.int64))], 0)

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tokenizers import Tokenizer, models
 
 from tfmlm.tokenizer_graph import registry
-from tfmlm.tokenizer_graph.registry import BuildContext
+from tfmlm.tokenizer_graph.component import BuildContext
 from tfmlm.tokenizer_graph.spec import parse
 
 

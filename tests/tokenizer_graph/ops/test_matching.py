@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfmlm.tokenizer_graph.component import ROW
 from tfmlm.tokenizer_graph.ops import matching
-from tfmlm.tokenizer_graph.registry import ROW
 
 
 def search(text, literals):

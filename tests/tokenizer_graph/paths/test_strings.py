@@ -42,10 +42,7 @@ def _graph(family: str):
 
 
 def _is_plain(graph: GraphTokenizer, texts: list[str]) -> list[bool]:
-    pipeline = graph._pipeline
-    if pipeline._rows is not None:
-        return pipeline._rows._plain(tf.constant(texts))[1].numpy().tolist()
-    return pipeline._plain.matches(tf.constant(texts)).numpy().tolist()
+    return graph._path.fast.matches(tf.constant(texts)).numpy().tolist()
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -37,6 +37,7 @@ from tfmlm.files import write_json
 #: Increased when a reader of the record has to know.
 RECORD_FORMAT = 1
 SELF_TESTS = ("quick", "full")
+OPS = ("core", "text")
 DTYPES = {"float32": "float32", "fp32": "float32", "bfloat16": "bfloat16", "bf16": "bfloat16"}
 _PACKAGES = (
     "tensorflow",
@@ -61,6 +62,7 @@ def export_saved_model(
     max_top_k: int | None = None,
     dtype: str = "float32",
     self_test: str = "quick",
+    ops: str = "core",
     progress: Callable[[str], None] | None = None,
 ) -> str:
     """Exports a masked LM with its tokenizer in the graph to `export_dir/<version>/`.
@@ -82,6 +84,9 @@ def export_saved_model(
         dtype: `float32`, or `bfloat16` for weights and encoder in half the size.
         self_test: how the tokenizer's graph is compared with the fast tokenizer: `quick`, some
             40,000 texts, or `full`, every code point in every context, which takes minutes.
+        ops: `core`, TensorFlow's own operations alone, so that TensorFlow loads the export by
+            itself; or `text`: a WordPiece by an operation of TF Text, which is faster and which
+            TensorFlow Serving has built in.
         progress: called with what is done next.
 
     Returns:
@@ -97,6 +102,8 @@ def export_saved_model(
         raise UserError(f"dtype {dtype!r} is unknown; choose float32 or bfloat16")
     if self_test not in SELF_TESTS:
         raise UserError(f"self_test {self_test!r} is unknown; choose quick or full")
+    if ops not in OPS:
+        raise UserError(f"ops {ops!r} is unknown; choose core or text")
     _check_positive(top_k=top_k, max_text_bytes=max_text_bytes, max_top_k=max_top_k)
     model, tokenizer = _loaded(model, tokenizer, tell)
     with new_version(export_dir, version) as target:
@@ -113,7 +120,7 @@ def export_saved_model(
         )
         texts = _warmup_texts(warmup_texts, tokenizer.mask_token, settings.max_length)
         tell("building the tokenizer's graph")
-        graph, refusal = _tokenizer_graph(tokenizer)
+        graph, refusal = _tokenizer_graph(tokenizer, ops)
         tested = None
         if graph is not None:
             tell("testing the tokenizer's graph")
@@ -196,7 +203,7 @@ def _warmup_texts(texts: Sequence[str] | None, mask_token: str, max_length: int)
     return lines
 
 
-def _tokenizer_graph(tokenizer: Any) -> tuple[Any, str | None]:
+def _tokenizer_graph(tokenizer: Any, ops: str) -> tuple[Any, str | None]:
     """The tokenizer as a graph, or None and why not."""
     from tfmlm.tokenizer_graph import GraphTokenizer
 
@@ -204,13 +211,13 @@ def _tokenizer_graph(tokenizer: Any) -> tuple[Any, str | None]:
         kind = type(tokenizer).__name__
         return None, f"{kind} has no fast version, so no tokenizer.json that could be compiled"
     try:
-        return GraphTokenizer.from_tokenizer(tokenizer), None
+        return GraphTokenizer.from_tokenizer(tokenizer, ops=ops), None
     except UnsupportedTokenizerError as error:
         return None, str(error)
 
 
 #: Results by fingerprint and mode: a graph follows from tokenizer.json and what is installed.
-_tested: dict[tuple[str, str], dict[str, Any]] = {}
+_tested: dict[tuple[str, str, str], dict[str, Any]] = {}
 
 
 def _tokenizer_test(graph: Any, mode: str) -> dict[str, Any]:
@@ -221,7 +228,7 @@ def _tokenizer_test(graph: Any, mode: str) -> dict[str, Any]:
     """
     from tfmlm.tokenizer_graph.selftest import self_test
 
-    key = (graph.fingerprint, mode)
+    key = (graph.fingerprint, graph.ops, mode)
     if key not in _tested:
         result = self_test(graph, mode)
         result.raise_if_failed()

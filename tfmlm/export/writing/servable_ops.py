@@ -68,6 +68,13 @@ def operations(version_folder: str | os.PathLike[str]) -> dict[str, set[str]]:
     return found
 
 
+def text_ops(needed: Iterable[str]) -> list[str]:
+    """Which of the operations are TF Text's: programs need `import tensorflow_text` for them."""
+    known = {op for ops in _registry()["text"].values() for op in ops}
+    core = {op for ops in _registry()["core"].values() for op in ops}
+    return sorted(op for op in needed if op in known and op not in core)
+
+
 def missing(needed: Mapping[str, Iterable[str]], release: str) -> list[str]:
     """What a release of TF Serving lacks of the operations and attributes needed, by name."""
     known = releases()

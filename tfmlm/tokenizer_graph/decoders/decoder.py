@@ -6,32 +6,29 @@ joins tokens (bytes, runs of bytes, `Fuse`), and what treats the joined text.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from tfmlm.tokenizer_graph import probe
+from tfmlm.tokenizer_graph import probe, registry
 from tfmlm.tokenizer_graph import spec as specs
+from tfmlm.tokenizer_graph.component import BuildContext
 from tfmlm.tokenizer_graph.decoders.byte_fallback import ByteRuns
+from tfmlm.tokenizer_graph.decoders.parts import Part
 from tfmlm.tokenizer_graph.decoders.pieces import PieceTable, place_strings
 from tfmlm.tokenizer_graph.decoders.strings import (
     byte_of,
     clean_up_spaces,
     join_rows,
-    re2_literal,
-    replace_all,
     replace_invalid,
 )
 from tfmlm.tokenizer_graph.ops.byte_alphabet import byte_characters
 from tfmlm.tokenizer_graph.ops.shift import lower_bound, places_of
 from tfmlm.tokenizer_graph.ops.tables import constant
-from tfmlm.tokenizer_graph.registry import BuildContext
-
-JOINING = (specs.ByteLevelDecoder, specs.ByteFallback, specs.Fuse)
 
 
 class GraphDecoder(tf.Module):
-    """Decodes rows of ids."""
+    """The `Decoder` of a tokenizer."""
 
     def __init__(self, context: BuildContext) -> None:
         super().__init__()
@@ -42,8 +39,12 @@ class GraphDecoder(tf.Module):
         self._size = size
         self._dropped = constant([token is None for token in tokens] + [True])
         self._special = constant([token is None or token in special for token in tokens] + [True])
-        by_token, self._joining, self._whole = cut(context.spec.decoder)
-        places = place_strings([token or "" for token in tokens], _token_decoder(by_token))
+        decoder = context.spec.decoder
+        parts = [] if decoder is None else registry.builder(decoder)(decoder, context)
+        by_token, self._joining, self._whole = cut(parts)
+        # tokenizers joins by spaces where there is no decoder
+        decode = " ".join if decoder is None else _token_decoder(by_token)
+        places = place_strings([token or "" for token in tokens], decode)
         if self._joins(specs.ByteLevelDecoder):
             encoded = _bytes_of_characters(places)
         else:
@@ -59,7 +60,7 @@ class GraphDecoder(tf.Module):
         self._pieces = PieceTable(encoded)
 
     def _joins(self, kind: type) -> bool:
-        return any(isinstance(part, kind) for part in self._joining)
+        return any(isinstance(part.spec, kind) for part in self._joining)
 
     def __call__(
         self, ids: tf.Tensor, splits: tf.Tensor, skip_special_tokens: bool, clean_up: bool
@@ -77,38 +78,25 @@ class GraphDecoder(tf.Module):
         if self._joins(specs.ByteLevelDecoder):
             texts = replace_invalid(texts)
         for part in self._whole:
-            texts = _edit(texts, part)
+            texts = part.edit(texts)
         return clean_up_spaces(texts) if clean_up else texts
 
 
-def atoms(spec: specs.Component) -> list[specs.Component]:
-    """The parts of nested sequences."""
-    if isinstance(spec, specs.DecoderSequence):
-        return [atom for child in spec.decoders for atom in atoms(child)]
-    return [spec]
-
-
-def cut(
-    spec: specs.Component | None,
-) -> tuple[list[specs.Component] | None, list[specs.Component], list[specs.Component]]:
-    """(per token, joining, on the joined text); per token is `None` without a decoder."""
-    if spec is None:
-        return None, [], []
-    parts = atoms(spec)
-    first = next((i for i, part in enumerate(parts) if isinstance(part, JOINING)), len(parts))
+def cut(parts: list[Part]) -> tuple[list[Part], list[Part], list[Part]]:
+    """(on single tokens, joining, on the joined text)"""
+    first = next((i for i, part in enumerate(parts) if part.joins), len(parts))
     last = first
-    while last < len(parts) and isinstance(parts[last], JOINING):
+    while last < len(parts) and parts[last].joins:
         last += 1
     return parts[:first], parts[first:last], parts[last:]
 
 
-def _token_decoder(parts: Sequence[specs.Component] | None):
-    if parts is None:
-        return " ".join  # tokenizers joins by spaces where there is no decoder
+def _token_decoder(parts: Sequence[Part]) -> Callable[[list[str]], str]:
     if not parts:
         return "".join
-    component = {"type": "Sequence", "decoders": [part.to_json() for part in parts]}
-    return probe.rust_tokenizer(decoder=component).decoder.decode
+    component = {"type": "Sequence", "decoders": [part.spec.to_json() for part in parts]}
+    decode: Callable[[list[str]], str] = probe.rust_tokenizer(decoder=component).decoder.decode
+    return decode
 
 
 def _bytes_of_characters(places: list[tuple[str, str, str, str]]) -> list[tuple[bytes, ...]]:
@@ -121,18 +109,3 @@ def _bytes_of_characters(places: list[tuple[str, str, str, str]]) -> list[tuple[
         return text.encode()
 
     return [tuple(convert(text) for text in place) for place in places]
-
-
-def _edit(texts: tf.Tensor, part: specs.Component) -> tf.Tensor:
-    if isinstance(part, specs.ReplaceDecoder):
-        return replace_all(texts, part.pattern.text, part.content)
-    if isinstance(part, specs.StripDecoder):
-        content = re2_literal(part.content)
-        for count, pattern in (
-            (part.start, rf"\A(?:{content}){{0,{part.start}}}"),
-            (part.stop, rf"(?:{content}){{0,{part.stop}}}\z"),
-        ):
-            if count:
-                texts = tf.strings.regex_replace(texts, pattern, "", replace_global=False)
-        return texts
-    return texts  # Fuse and ByteFallback find one token without a byte's spelling: nothing to do

@@ -1,1 +1,1 @@
-"""Models: words -> ids (the contract is in `registry.py`)."""
+"""Models: words -> ids (the contract is in `component.py`)."""

@@ -8,10 +8,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlm.errors import UnsupportedTokenizerError
+from tfmlm.tokenizer_graph.component import GAP
 from tfmlm.tokenizer_graph.ops.lookup import IntegerTable
 from tfmlm.tokenizer_graph.ops.tables import constant
 from tfmlm.tokenizer_graph.ops.text import encode_words
-from tfmlm.tokenizer_graph.registry import GAP
 
 UNKNOWN = -1
 # Bytes that occur in valid UTF-8.

@@ -8,13 +8,15 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlm.errors import UnsupportedTokenizerError
+from tfmlm.tokenizer_graph.component import GAP, BuildContext, Model
 from tfmlm.tokenizer_graph.models._pieces import MASK, PieceFinder
 from tfmlm.tokenizer_graph.models._symbols import byte_tokens
 from tfmlm.tokenizer_graph.models._viterbi import best_path
-from tfmlm.tokenizer_graph.models._words import SubwordModel, TokenizeWord
+from tfmlm.tokenizer_graph.models._words import Located, Segmented, SubwordModel, TokenizeWord
+from tfmlm.tokenizer_graph.ops.shift import column, places_of, previous, upper_bound
 from tfmlm.tokenizer_graph.ops.tables import constant
 from tfmlm.tokenizer_graph.ops.text import encode_words
-from tfmlm.tokenizer_graph.registry import GAP, BuildContext
+from tfmlm.tokenizer_graph.registry import builds
 from tfmlm.tokenizer_graph.spec import Unigram
 
 # https://github.com/huggingface/tokenizers, models/unigram/model.rs, K_UNK_PENALTY
@@ -27,7 +29,7 @@ class UnigramModel(SubwordModel):
     Args:
         spec: the model's settings.
         tokenize: the Rust model's `tokenize`.
-        marks: see `SubwordModel`.
+        special: see `SubwordModel`.
 
     Raises:
         UnsupportedTokenizerError: scores are so high that unknown characters are preferred to
@@ -36,11 +38,11 @@ class UnigramModel(SubwordModel):
     """
 
     def __init__(
-        self, spec: Unigram, tokenize: TokenizeWord, marks: Mapping[bytes, int] | None = None
+        self, spec: Unigram, tokenize: TokenizeWord, special: Mapping[bytes, int] | None = None
     ) -> None:
         assert spec.unk_id is not None  # the spec is checked
         ids = {piece: number for number, (piece, _) in enumerate(spec.vocab) if piece}
-        super().__init__(ids, tokenize, marks=marks)
+        super().__init__(ids, tokenize, special=special)
         scores = [score for _, score in spec.vocab]
         unknown_score = min(scores) - UNKNOWN_PENALTY
         self._check(spec, unknown_score)
@@ -69,37 +71,61 @@ class UnigramModel(SubwordModel):
                     f"model.vocab[{number}]", f"{piece!r}, made of unknown pieces ({text!r})"
                 )
 
-    def _segment(self, stream: tf.Tensor, heads: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _segment(self, stream: tf.Tensor, heads: tf.Tensor) -> Segmented:
+        pieces, *_ = self._pieces(stream, heads, locate=False)
+        separators = places_of(tf.equal(pieces, self._gap_piece))
+        return Segmented(pieces, separators[:-1] + 1, separators[1:])
+
+    def _locate(self, stream: tf.Tensor, heads: tf.Tensor) -> Located:
+        pieces, begins, ends = self._pieces(stream, heads, locate=True)
+        separators = places_of(tf.equal(pieces, self._gap_piece))
+        return Located(pieces, separators[:-1] + 1, separators[1:], begins, ends)
+
+    def _pieces(self, stream: tf.Tensor, heads: tf.Tensor, locate: bool) -> tuple[tf.Tensor, ...]:
+        """Tokens int32 [m] with the gap's piece between words, and their places if `locate`."""
         gap = tf.equal(stream, GAP)
         candidates = self._finder(stream)
         ends = tf.concat([heads[1:], tf.shape(stream, tf.int64) - 1], 0) - 1
         chosen, places = best_path(candidates, self._scores, gap, ends)
         pieces = tf.cast(tf.bitwise.bitwise_and(tf.gather(chosen, places), MASK), tf.int32)
         unknown = tf.equal(pieces, self._single_unknown) | tf.equal(pieces, self._unknown_id)
-        pieces = tf.cond(
+        # before a piece is a place, of the piece before or the gap's
+        outputs = 3 if locate else 1
+        return tf.cond(
             tf.reduce_any(unknown),
-            lambda: self._resolve(stream, places, pieces, unknown),
-            lambda: pieces,
+            lambda: self._resolve(stream, places, pieces, unknown)[:outputs],
+            lambda: (pieces, previous(places, 0) + 1, places + 1)[:outputs],
         )
-        return pieces, tf.where(tf.equal(pieces, self._gap_piece))[:, 0]
 
-    def _resolve(self, stream, places, pieces, unknown) -> tf.Tensor:
-        """Neighbouring unknown pieces become one unknown token, or the tokens of their bytes."""
-        kept = tf.where(tf.logical_not(unknown & tf.roll(unknown, 1, 0)))[:, 0]
+    def _resolve(
+        self, stream: tf.Tensor, places: tf.Tensor, pieces: tf.Tensor, unknown: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Neighbouring unknown pieces become one unknown token, or the tokens of their bytes.
+
+        Args:
+            stream: int32 [n].
+            places: int64 [p], the last position of each piece.
+            pieces: int32 [p].
+            unknown: bool [p].
+
+        Returns:
+            Tokens int32 [m], and from where to where in the stream they go, int64 [m] each.
+        """
+        kept = places_of(tf.logical_not(unknown & tf.roll(unknown, 1, 0)))
         single = tf.equal(pieces, self._single_unknown)
-        fused = tf.where(single, self._unknown_id, pieces)
-        if self._bytes is None:
-            return tf.gather(fused, kept)
+        fused = tf.gather(tf.where(single, self._unknown_id, pieces), kept)
         # A run is kept by its first piece; it ends where the next kept one begins.
-        nexts = tf.concat([kept[1:], tf.shape(pieces, tf.int64)], 0)
-        lasts = nexts - 1
+        lasts = tf.concat([kept[1:], tf.shape(pieces, tf.int64)], 0) - 1
+        begins = tf.gather(previous(places, 0), kept) + 1
+        ends = tf.gather(places, lasts) + 1
+        if self._bytes is None:
+            return fused, begins, ends
         # a whole run that is the unknown piece as literal text is in the vocabulary
         literal = tf.equal(lasts, kept) & tf.logical_not(tf.gather(single, kept))
-        spelled = tf.where(tf.gather(unknown, kept) & tf.logical_not(literal))[:, 0]
-        # before a run is a place, of the piece before or the gap's
+        spelled = places_of(tf.gather(unknown, kept) & tf.logical_not(literal))
         characters = tf.raw_ops.RaggedRange(
-            starts=tf.gather(places, tf.gather(kept, spelled) - 1) + 1,
-            limits=tf.gather(places, tf.gather(lasts, spelled)) + 1,
+            starts=tf.gather(begins, spelled),
+            limits=tf.gather(ends, spelled),
             deltas=tf.ones_like(spelled),
         )
         strings = encode_words(
@@ -111,13 +137,20 @@ class UnigramModel(SubwordModel):
         count = tf.size(kept, tf.int64)
         index = tf.range(count)
         spans = data.row_splits + count
-        starts = tf.tensor_scatter_nd_update(index, spelled[:, tf.newaxis], spans[:-1])
-        limits = tf.tensor_scatter_nd_update(index + 1, spelled[:, tf.newaxis], spans[1:])
+        starts = tf.tensor_scatter_nd_update(index, column(spelled), spans[:-1])
+        limits = tf.tensor_scatter_nd_update(index + 1, column(spelled), spans[1:])
         order = tf.raw_ops.RaggedRange(starts=starts, limits=limits, deltas=tf.ones_like(starts))
-        pool = tf.concat([tf.gather(fused, kept), tf.gather(self._bytes, data.char_values)], 0)
-        return tf.gather(pool, order.rt_dense_values)
+        pool = tf.concat([fused, tf.gather(self._bytes, data.char_values)], 0)
+        tokens = tf.size(order.rt_dense_values, tf.int64)
+        run = upper_bound(order.rt_nested_splits[1:], tf.range(tokens))
+        return (
+            tf.gather(pool, order.rt_dense_values),
+            tf.gather(begins, run),
+            tf.gather(ends, run),
+        )
 
 
-def build(spec: Unigram, context: BuildContext) -> tf.Module:
+@builds(Unigram)
+def build(spec: Unigram, context: BuildContext) -> Model:
     """Compiles a Unigram model."""
-    return UnigramModel(spec, context.tokenizer.model.tokenize, context.marks)
+    return UnigramModel(spec, context.tokenizer.model.tokenize, context.special)

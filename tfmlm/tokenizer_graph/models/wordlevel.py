@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfmlm.tokenizer_graph.component import BuildContext, Model
 from tfmlm.tokenizer_graph.ops.text import encode_words
-from tfmlm.tokenizer_graph.registry import BuildContext
+from tfmlm.tokenizer_graph.registry import builds
 from tfmlm.tokenizer_graph.spec import WordLevel
 
 
 class WordLevelModel(tf.Module):
-    """Words to ids with a hash table; see `registry.py` for the contract."""
+    """Words to ids with a hash table; see `Model` in `component.py`."""
+
+    counts_bytes = False
 
     def __init__(self, spec: WordLevel) -> None:
         super().__init__()
@@ -26,7 +29,14 @@ class WordLevelModel(tf.Module):
         ids = self._table.lookup(encode_words(codepoints, splits))
         return tf.cast(ids, tf.int32), tf.range(tf.size(splits, tf.int64))
 
+    def located(
+        self, codepoints: tf.Tensor, splits: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+        """As `SubwordModel.located`."""
+        return *self(codepoints, splits), splits[:-1], splits[1:]
 
-def build(spec: WordLevel, context: BuildContext) -> tf.Module:
+
+@builds(WordLevel)
+def build(spec: WordLevel, context: BuildContext) -> Model:
     """Compiles a WordLevel model."""
     return WordLevelModel(spec)

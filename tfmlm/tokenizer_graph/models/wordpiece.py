@@ -1,104 +1,143 @@
-"""WordPiece: greedy longest match first, with TF Text's linear-time op.
+"""WordPiece: greedy longest match first, all words at once.
 
-Strings are re-spelled before the op sees them, so that nothing depends on how it treats prefixes,
-NUL or unknown characters: the continuing prefix becomes one private character, a character
-that the vocabulary does not hold becomes U+0001, which no piece holds.
+Words that are one token come from a table of whole words. For the others the longest piece from
+every position on is found; from a word's start the pieces then lead to its end, or to a position
+from which none goes on: such a word is unknown as a whole.
+
+https://github.com/huggingface/tokenizers/blob/v0.22.2/tokenizers/src/models/wordpiece/mod.rs
 """
 
 from __future__ import annotations
 
-import numpy as np
-import tensorflow as tf
-from tensorflow_text.core.pybinds import pywrap_fast_wordpiece_tokenizer_model_builder as builder
-from tensorflow_text.python.ops.fast_wordpiece_tokenizer import gen_fast_wordpiece_tokenizer
+from collections.abc import Iterator, Mapping, Sequence
 
-from tfmlm.errors import UnsupportedTokenizerError
-from tfmlm.tokenizer_graph.ops.branches import branch
-from tfmlm.tokenizer_graph.ops.tables import ValueTable, constant
-from tfmlm.tokenizer_graph.ops.text import encode_words
-from tfmlm.tokenizer_graph.registry import BuildContext
+import tensorflow as tf
+
+from tfmlm.tokenizer_graph.component import GAP, BuildContext
+from tfmlm.tokenizer_graph.models._longest import LongestPieces
+from tfmlm.tokenizer_graph.models._words import Located, SubwordModel, TokenizeWord
+from tfmlm.tokenizer_graph.ops.shift import column, lower_bound, places_of
+from tfmlm.tokenizer_graph.registry import builds
 from tfmlm.tokenizer_graph.spec import WordPiece
 
-UNKNOWN_CHARACTER = 0x01
-# Characters for which the op's own strings have a meaning are re-spelled from here on
-# (Supplementary Private Use Area-B); the first is the continuing prefix.
-PRIVATE = 0x100000
-RESPELLED = (0x00, UNKNOWN_CHARACTER)
+# Words of more characters are followed by pointer doubling instead of piece by piece.
+FOLLOWED = 1000
 
 
-class WordPieceModel(tf.Module):
-    """Words to ids; see `registry.py` for the contract."""
+class WordPieceModel(SubwordModel):
+    """A WordPiece model.
 
-    def __init__(self, spec: WordPiece) -> None:
-        super().__init__()
-        alphabet = sorted({ord(c) for token in spec.vocab for c in token})
-        spelling = np.full(0x110000, UNKNOWN_CHARACTER, np.int32)
-        private = PRIVATE + 1
-        for c in alphabet:
-            if c in RESPELLED or c >= PRIVATE:
-                spelling[c] = private
-                private += 1
-            else:
-                spelling[c] = c
-        pieces, ids = _pieces(spec, lambda text: "".join(chr(spelling[ord(c)]) for c in text))
-        self._spelling = ValueTable(spelling, UNKNOWN_CHARACTER)
-        self._ids = constant(np.array(ids, np.int32))
-        self._max_characters = spec.max_input_chars_per_word
-        try:
-            model = builder.build_fast_wordpiece_model(
-                pieces, 4 * self._max_characters + 16, chr(PRIVATE), pieces[0], True, False
-            )
-        except Exception as error:
-            raise UnsupportedTokenizerError(
-                "model.vocab", f"a vocabulary that TF Text cannot hold ({error})"
-            ) from None
-        self._model = constant(np.frombuffer(model, np.uint8))
+    Args:
+        spec: the model's settings.
+        tokenize: the Rust model's `tokenize`.
+        special: see `SubwordModel`.
 
-    def __call__(self, codepoints: tf.Tensor, splits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        spelled = self._spelling(codepoints)
-        lengths = splits[1:] - splits[:-1]
-        too_long = lengths > self._max_characters
-        spelled, splits = branch(
-            tf.reduce_any(too_long),
-            lambda: _shorten(spelled, splits, lengths, too_long),
-            lambda: (spelled, splits),
+    Raises:
+        UnsupportedTokenizerError: the vocabulary has over a million tokens.
+    """
+
+    def __init__(
+        self, spec: WordPiece, tokenize: TokenizeWord, special: Mapping[bytes, int] | None = None
+    ) -> None:
+        super().__init__([token for token in spec.vocab if token], tokenize, special=special)
+        self._unknown = spec.vocab[spec.unk_token]
+        self._limit = spec.max_input_chars_per_word
+        self._longest = LongestPieces(_pieces(spec))
+
+    def _locate(self, stream: tf.Tensor, heads: tf.Tensor) -> Located:
+        size = tf.size(stream, tf.int64)
+        found = self._longest(stream)
+        is_gap = tf.equal(stream, GAP)
+        known = found.ends > 0
+        stops = tf.concat([heads[1:], size[tf.newaxis] - 1], 0)
+        too_long = stops - heads - 1 > self._limit
+        first = tf.boolean_mask(heads, ~too_long)
+        reached = self._reached(first, found.ends, known, is_gap)
+        reached = tf.logical_or(reached, tf.concat([is_gap[:-1], [False]], 0))
+        lost = tf.logical_and(reached, tf.logical_not(known))
+        word = tf.cumsum(tf.cast(is_gap, tf.int32)) - 1
+        words = tf.size(heads)
+        unknown = tf.math.unsorted_segment_max(tf.cast(lost, tf.int32), word, words + 1)[:-1] > 0
+        unknown = tf.logical_or(unknown, too_long)
+        # of an unknown word only its head is left
+        is_unknown = tf.gather(tf.concat([unknown, [False]], 0), word)
+        kept = places_of(tf.logical_and(reached, tf.logical_or(is_gap, ~is_unknown)))
+        is_unknown = tf.gather(is_unknown, kept)
+        ends = tf.gather(stops, tf.gather(word, kept))
+        tokens = tf.where(
+            is_unknown, self._unknown, tf.cast(tf.gather(found.numbers, kept), tf.int32)
         )
-        _, pieces, id_splits, _, _ = (
-            gen_fast_wordpiece_tokenizer.fast_wordpiece_tokenize_with_offsets(
-                input_values=encode_words(spelled, splits), wp_model=self._model
-            )
+        splits = lower_bound(kept, tf.concat([heads, stops[-1:]], 0))
+        return Located(
+            tokens,
+            splits[:-1],
+            splits[1:],
+            kept + tf.cast(tf.gather(is_gap, kept), tf.int64),
+            tf.where(is_unknown, ends, tf.gather(found.ends, kept)),
         )
-        return tf.gather(self._ids, pieces), id_splits
+
+    def _reached(
+        self, heads: tf.Tensor, ends: tf.Tensor, known: tf.Tensor, is_gap: tf.Tensor
+    ) -> tf.Tensor:
+        """Where the pieces of words begin, and where none goes on: bool [n].
+
+        Args:
+            heads: int64 [words], where the words start.
+            ends: int64 [n], where the longest piece from each position ends.
+            known: bool [n], whether there is one.
+            is_gap: bool [n].
+        """
+        reached = tf.tensor_scatter_nd_update(
+            tf.zeros_like(is_gap), column(heads), tf.ones_like(heads, tf.bool)
+        )
+        if self._limit > FOLLOWED:
+            return _closure(reached, ends, known, is_gap)
+
+        def step(at: tf.Tensor, reached: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            at = tf.gather(ends, at)
+            at = tf.boolean_mask(at, ~tf.gather(is_gap, at))
+            reached = tf.tensor_scatter_nd_update(reached, column(at), tf.ones_like(at, tf.bool))
+            return tf.boolean_mask(at, tf.gather(known, at)), reached
+
+        vector = tf.TensorShape([None])
+        _, reached = tf.while_loop(
+            lambda at, reached: tf.size(at) > 0,
+            step,
+            (tf.boolean_mask(heads, tf.gather(known, heads)), reached),
+            shape_invariants=(vector, vector),
+        )
+        return reached
 
 
-def _pieces(spec: WordPiece, spell) -> tuple[list[str], list[int]]:
-    """Pieces as the op is to see them, the unknown one first, and the id of each."""
-    found = {"": spec.vocab[spec.unk_token]}
+def _closure(reached: tf.Tensor, ends: tf.Tensor, known: tf.Tensor, is_gap: tf.Tensor) -> tf.Tensor:
+    """What is reached (bool [n]) from what is: the known steps double in every round."""
+    size = tf.size(ends, tf.int64)
+    goes_on = tf.logical_and(known, ~tf.gather(is_gap, ends))
+    jump = tf.where(goes_on, ends, tf.range(size))
+
+    def step(
+        reached: tf.Tensor, jump: tf.Tensor, todo: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        targets = tf.boolean_mask(jump, reached)
+        reached = tf.tensor_scatter_nd_update(
+            reached, column(targets), tf.ones_like(targets, tf.bool)
+        )
+        return reached, tf.gather(jump, jump), todo // 2
+
+    return tf.while_loop(lambda reached, jump, todo: todo > 0, step, (reached, jump, size))[0]
+
+
+def _pieces(spec: WordPiece) -> Iterator[tuple[Sequence[int], int]]:
+    """Pieces with their ids: those that begin a word after `GAP`, those that continue one."""
     prefix = spec.continuing_subword_prefix
     for token, number in spec.vocab.items():
         if token:
-            found[spell(token)] = number
+            yield (GAP, *map(ord, token)), number
         if token.startswith(prefix) and len(token) > len(prefix):
-            found[chr(PRIVATE) + spell(token[len(prefix) :])] = number
-    del found[""]
-    unknown = spell(spec.unk_token)
-    ordered = [unknown, *(piece for piece in found if piece != unknown)]
-    return ordered, [found[piece] for piece in ordered]
+            yield tuple(map(ord, token[len(prefix) :])), number
 
 
-def _shorten(spelled, splits, lengths, too_long):
-    """Makes every word over the limit a single unknown character."""
-    firsts = tf.boolean_mask(splits[:-1], too_long)[:, tf.newaxis]
-    spelled = tf.tensor_scatter_nd_update(
-        spelled, firsts, tf.fill(tf.shape(firsts)[:1], UNKNOWN_CHARACTER)
-    )
-    lengths = tf.where(too_long, tf.constant(1, lengths.dtype), lengths)
-    kept = tf.raw_ops.RaggedRange(
-        starts=splits[:-1], limits=splits[:-1] + lengths, deltas=tf.ones_like(lengths)
-    )
-    return tf.gather(spelled, kept.rt_dense_values), kept.rt_nested_splits
-
-
-def build(spec: WordPiece, context: BuildContext) -> tf.Module:
+@builds(WordPiece)
+def build(spec: WordPiece, context: BuildContext) -> SubwordModel:
     """Compiles a WordPiece model."""
-    return WordPieceModel(spec)
+    return WordPieceModel(spec, context.tokenizer.model.tokenize, context.special)

@@ -1,1 +1,1 @@
-"""Normalizers: stream -> stream (the contract is in `registry.py`)."""
+"""Normalizers: stream -> stream (the contract is in `component.py`)."""

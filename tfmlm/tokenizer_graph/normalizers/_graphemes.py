@@ -19,8 +19,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlm.tokenizer_graph import probe
+from tfmlm.tokenizer_graph.component import GAP
 from tfmlm.tokenizer_graph.normalizers import _charsmap
-from tfmlm.tokenizer_graph.registry import GAP
 
 JOINS = 1  # Extend, SpacingMark, zero width joiner: joins what stands before it
 PREPENDS = 2  # joins what follows

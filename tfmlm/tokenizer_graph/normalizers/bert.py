@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import tensorflow as tf
-
+from tfmlm.tokenizer_graph.component import BuildContext, Normalizer
 from tfmlm.tokenizer_graph.normalizers.context_free import ContextFree
-from tfmlm.tokenizer_graph.registry import BuildContext
+from tfmlm.tokenizer_graph.registry import builds
 from tfmlm.tokenizer_graph.spec import BertNormalizer
 
 
-def build(spec: BertNormalizer, context: BuildContext) -> tf.Module:
+@builds(BertNormalizer)
+def build(spec: BertNormalizer, context: BuildContext) -> Normalizer:
     """Compiles a BertNormalizer: clean, then NFD and dropping of accents, then lowercase.
 
     Stripping accents decomposes, so the component is cut there: its first half without accents and

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfmlm.tokenizer_graph.component import BuildContext, Normalizer
 from tfmlm.tokenizer_graph.ops.byte_alphabet import ByteAlphabet
-from tfmlm.tokenizer_graph.registry import BuildContext
+from tfmlm.tokenizer_graph.registry import builds
 from tfmlm.tokenizer_graph.spec import ByteLevelNormalizer
 
 
@@ -20,6 +21,7 @@ class ByteLevel(tf.Module):
         return self._alphabet(stream)
 
 
-def build(spec: ByteLevelNormalizer, context: BuildContext) -> tf.Module:
+@builds(ByteLevelNormalizer)
+def build(spec: ByteLevelNormalizer, context: BuildContext) -> Normalizer:
     """Compiles ByteLevel."""
     return ByteLevel()

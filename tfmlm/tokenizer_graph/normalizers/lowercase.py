@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tensorflow as tf
-
+from tfmlm.tokenizer_graph.component import BuildContext, Normalizer
 from tfmlm.tokenizer_graph.normalizers.context_free import ContextFree
-from tfmlm.tokenizer_graph.registry import BuildContext
+from tfmlm.tokenizer_graph.registry import builds
 from tfmlm.tokenizer_graph.spec import Lowercase
 
 
-def build(spec: Lowercase, context: BuildContext) -> tf.Module:
+@builds(Lowercase)
+def build(spec: Lowercase, context: BuildContext) -> Normalizer:
     """Compiles Lowercase."""
     return ContextFree([spec.to_json()])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tensorflow as tf
-
+from tfmlm.tokenizer_graph.component import BuildContext, Normalizer
 from tfmlm.tokenizer_graph.normalizers.unicode_forms import UnicodeForm
-from tfmlm.tokenizer_graph.registry import BuildContext
+from tfmlm.tokenizer_graph.registry import builds
 from tfmlm.tokenizer_graph.spec import NFC
 
 
-def build(spec: NFC, context: BuildContext) -> tf.Module:
+@builds(NFC)
+def build(spec: NFC, context: BuildContext) -> Normalizer:
     """Compiles NFC."""
     return UnicodeForm("NFC")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tensorflow as tf
-
+from tfmlm.tokenizer_graph.component import BuildContext, Normalizer
 from tfmlm.tokenizer_graph.normalizers.unicode_forms import UnicodeForm
-from tfmlm.tokenizer_graph.registry import BuildContext
+from tfmlm.tokenizer_graph.registry import builds
 from tfmlm.tokenizer_graph.spec import NFD
 
 
-def build(spec: NFD, context: BuildContext) -> tf.Module:
+@builds(NFD)
+def build(spec: NFD, context: BuildContext) -> Normalizer:
     """Compiles NFD."""
     return UnicodeForm("NFD")

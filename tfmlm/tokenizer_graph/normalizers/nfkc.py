@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tensorflow as tf
-
+from tfmlm.tokenizer_graph.component import BuildContext, Normalizer
 from tfmlm.tokenizer_graph.normalizers.unicode_forms import UnicodeForm
-from tfmlm.tokenizer_graph.registry import BuildContext
+from tfmlm.tokenizer_graph.registry import builds
 from tfmlm.tokenizer_graph.spec import NFKC
 
 
-def build(spec: NFKC, context: BuildContext) -> tf.Module:
+@builds(NFKC)
+def build(spec: NFKC, context: BuildContext) -> Normalizer:
     """Compiles NFKC."""
     return UnicodeForm("NFKC")

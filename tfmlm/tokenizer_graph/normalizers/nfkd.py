@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tensorflow as tf
-
+from tfmlm.tokenizer_graph.component import BuildContext, Normalizer
 from tfmlm.tokenizer_graph.normalizers.unicode_forms import UnicodeForm
-from tfmlm.tokenizer_graph.registry import BuildContext
+from tfmlm.tokenizer_graph.registry import builds
 from tfmlm.tokenizer_graph.spec import NFKD
 
 
-def build(spec: NFKD, context: BuildContext) -> tf.Module:
+@builds(NFKD)
+def build(spec: NFKD, context: BuildContext) -> Normalizer:
     """Compiles NFKD."""
     return UnicodeForm("NFKD")

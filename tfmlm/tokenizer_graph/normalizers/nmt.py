@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tensorflow as tf
-
+from tfmlm.tokenizer_graph.component import BuildContext, Normalizer
 from tfmlm.tokenizer_graph.normalizers.context_free import ContextFree
-from tfmlm.tokenizer_graph.registry import BuildContext
+from tfmlm.tokenizer_graph.registry import builds
 from tfmlm.tokenizer_graph.spec import Nmt
 
 
-def build(spec: Nmt, context: BuildContext) -> tf.Module:
+@builds(Nmt)
+def build(spec: Nmt, context: BuildContext) -> Normalizer:
     """Compiles Nmt."""
     return ContextFree([spec.to_json()])

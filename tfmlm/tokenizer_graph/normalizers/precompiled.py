@@ -15,10 +15,11 @@ import tensorflow as tf
 
 from tfmlm.errors import UnsupportedTokenizerError
 from tfmlm.tokenizer_graph import probe
+from tfmlm.tokenizer_graph.component import GAP, BuildContext, Normalizer
 from tfmlm.tokenizer_graph.normalizers import _charsmap, _graphemes
 from tfmlm.tokenizer_graph.ops.lookup import IntegerTable
 from tfmlm.tokenizer_graph.ops.tables import LIMIT, MapTable, ValueTable
-from tfmlm.tokenizer_graph.registry import GAP, BuildContext
+from tfmlm.tokenizer_graph.registry import builds
 from tfmlm.tokenizer_graph.spec import Precompiled
 
 _IS_KEY = _graphemes.FIRST_FREE_BIT
@@ -128,6 +129,7 @@ def _table(codes: Mapping[str, int]) -> IntegerTable:
     return IntegerTable(np.array(keys, np.int64), np.array([*codes.values()], np.int64), -1)
 
 
-def build(spec: Precompiled, context: BuildContext) -> tf.Module:
+@builds(Precompiled)
+def build(spec: Precompiled, context: BuildContext) -> Normalizer:
     """Compiles a Precompiled normalizer."""
     return PrecompiledNormalizer(spec)

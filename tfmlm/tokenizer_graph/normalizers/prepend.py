@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfmlm.tokenizer_graph.component import GAP, ROW, BuildContext, Normalizer
 from tfmlm.tokenizer_graph.ops.edit import splice
 from tfmlm.tokenizer_graph.ops.shift import places_of, previous
 from tfmlm.tokenizer_graph.ops.tables import constant
-from tfmlm.tokenizer_graph.registry import GAP, ROW, BuildContext
+from tfmlm.tokenizer_graph.registry import builds
 from tfmlm.tokenizer_graph.spec import Prepend
 
 
@@ -26,6 +27,7 @@ class PrependText(tf.Module):
         return tf.gather(tf.concat([stream, self._text], 0), index)
 
 
-def build(spec: Prepend, context: BuildContext) -> tf.Module:
+@builds(Prepend)
+def build(spec: Prepend, context: BuildContext) -> Normalizer:
     """Compiles Prepend."""
     return PrependText(spec)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfmlm.tokenizer_graph.component import BuildContext, Normalizer
 from tfmlm.tokenizer_graph.normalizers.context_free import ContextFree, is_context_free
 from tfmlm.tokenizer_graph.ops.branches import branch
 from tfmlm.tokenizer_graph.ops.edit import splice
 from tfmlm.tokenizer_graph.ops.matching import LiteralMatcher
 from tfmlm.tokenizer_graph.ops.regex import RegexMatcher
 from tfmlm.tokenizer_graph.ops.tables import constant
-from tfmlm.tokenizer_graph.registry import BuildContext
+from tfmlm.tokenizer_graph.registry import builds
 from tfmlm.tokenizer_graph.spec import ReplaceNormalizer, patterns
 
 
@@ -44,6 +45,7 @@ class Replace(tf.Module):
         return tf.gather(tf.concat([stream, self._content], 0), index)
 
 
-def build(spec: ReplaceNormalizer, context: BuildContext) -> tf.Module:
+@builds(ReplaceNormalizer)
+def build(spec: ReplaceNormalizer, context: BuildContext) -> Normalizer:
     """Compiles Replace."""
     return ContextFree([spec.to_json()]) if is_context_free(spec) else Replace(spec)

@@ -6,8 +6,9 @@ import tensorflow as tf
 
 from tfmlm.tokenizer_graph import registry
 from tfmlm.tokenizer_graph import spec as specs
+from tfmlm.tokenizer_graph.component import BuildContext, Normalizer
 from tfmlm.tokenizer_graph.normalizers.context_free import ContextFree, is_context_free
-from tfmlm.tokenizer_graph.registry import BuildContext
+from tfmlm.tokenizer_graph.registry import builds
 from tfmlm.tokenizer_graph.spec import NormalizerSequence
 
 DECOMPOSITIONS = (specs.NFD, specs.NFKD)
@@ -26,7 +27,8 @@ class Chain(tf.Module):
         return stream
 
 
-def build(spec: NormalizerSequence, context: BuildContext) -> tf.Module:
+@builds(NormalizerSequence)
+def build(spec: NormalizerSequence, context: BuildContext) -> Normalizer:
     """Compiles a sequence."""
     return chain(specs.atoms(spec), context)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfmlm.tokenizer_graph import probe
+from tfmlm.tokenizer_graph.component import GAP, ROW, BuildContext, Normalizer
 from tfmlm.tokenizer_graph.ops.branches import branch
 from tfmlm.tokenizer_graph.ops.tables import FlagTable
-from tfmlm.tokenizer_graph.registry import GAP, ROW, BuildContext
+from tfmlm.tokenizer_graph.registry import builds
 from tfmlm.tokenizer_graph.spec import StripNormalizer
 
 
@@ -39,6 +40,7 @@ class Strip(tf.Module):
         return tf.boolean_mask(stream, tf.logical_or(solid, tf.logical_not(outer)))
 
 
-def build(spec: StripNormalizer, context: BuildContext) -> tf.Module:
+@builds(StripNormalizer)
+def build(spec: StripNormalizer, context: BuildContext) -> Normalizer:
     """Compiles Strip."""
     return Strip(spec)

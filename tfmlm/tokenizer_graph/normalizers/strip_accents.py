@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tensorflow as tf
-
+from tfmlm.tokenizer_graph.component import BuildContext, Normalizer
 from tfmlm.tokenizer_graph.normalizers.context_free import ContextFree
-from tfmlm.tokenizer_graph.registry import BuildContext
+from tfmlm.tokenizer_graph.registry import builds
 from tfmlm.tokenizer_graph.spec import StripAccents
 
 
-def build(spec: StripAccents, context: BuildContext) -> tf.Module:
+@builds(StripAccents)
+def build(spec: StripAccents, context: BuildContext) -> Normalizer:
     """Compiles StripAccents."""
     return ContextFree([spec.to_json()])

@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from tfmlm.tokenizer_graph.component import GAP
 from tfmlm.tokenizer_graph.ops.branches import branch
 from tfmlm.tokenizer_graph.ops.tables import constant
-from tfmlm.tokenizer_graph.registry import GAP
 
 
 def byte_characters() -> list[int]:

@@ -16,10 +16,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlm.tokenizer_graph import probe
+from tfmlm.tokenizer_graph.component import GAP, ROW
 from tfmlm.tokenizer_graph.ops.matching import first_come
 from tfmlm.tokenizer_graph.ops.shift import places_of, previous
 from tfmlm.tokenizer_graph.ops.tables import FlagTable
-from tfmlm.tokenizer_graph.registry import GAP, ROW
 from tfmlm.tokenizer_graph.spec.patterns import (
     UNBOUNDED,
     Characters,

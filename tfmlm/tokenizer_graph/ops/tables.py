@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfmlm.tokenizer_graph.component import ADDED, GAP
 from tfmlm.tokenizer_graph.ops.branches import branch
-from tfmlm.tokenizer_graph.registry import ADDED, GAP
 
 PAGE_BITS = 8
 PAGE = 1 << PAGE_BITS

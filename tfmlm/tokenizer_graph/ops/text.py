@@ -1,4 +1,4 @@
-"""Between strings and the stream of code points (see `registry.py`)."""
+"""Between strings and the stream of code points (see `component.py`)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from tfmlm.tokenizer_graph.component import GAP, ROW, Tokens
 from tfmlm.tokenizer_graph.ops.shift import column, lower_bound, places_of, previous, upper_bound
-from tfmlm.tokenizer_graph.registry import GAP, ROW
 
 
 def decode_rows(texts: tf.Tensor) -> tf.Tensor:
@@ -72,13 +72,6 @@ def cut_words(stream: tf.Tensor, starts: tf.Tensor) -> Words:
     places = places_of(stream > GAP)
     words_before = lower_bound(tf.gather(kept, firsts), places)
     return Words(codepoints, splits, tf.gather(stream, places), words_before)
-
-
-class Tokens(NamedTuple):
-    """Ids of a batch: int32 [m], and row splits int64 [batch + 1]."""
-
-    ids: tf.Tensor
-    splits: tf.Tensor
 
 
 def place_barriers(

@@ -1,13 +1,14 @@
-r"""Rows whose words are found by a few string ops, without code points, for BPE and Unigram.
+r"""Rows whose tokens are found by a few string ops, without code points.
 
-Most text is such. A character is plain if the normalizer leaves it as it is (or makes a capital
+Most text is such. A character is *plain* if the normalizer leaves it as it is (or makes a capital
 letter of ASCII small), whatever stands beside it. A row is plain if one regular expression says
-that it holds nothing but plain characters, single spaces and mask tokens. Its words are then
-found in one of two ways:
+that it holds nothing but plain characters, spaces that cannot act on each other, and mask tokens.
+Its words are then found in one of three ways:
 
 - GPT-2's pattern needs its look-ahead, `\s+(?!\S)`, only where whitespace follows whitespace.
   Without that it is an expression that RE2 can put a separator behind each match of.
 - Metaspace makes a word of what stands between spaces.
+- BERT's pre-tokenizer and its kin make words of what stands between spaces, and of punctuation.
 """
 
 from __future__ import annotations
@@ -15,16 +16,18 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from tfmlm.tokenizer_graph import spec as specs
-from tfmlm.tokenizer_graph.models._words import NOTHING
+from tfmlm.tokenizer_graph.component import BuildContext, Spans, Tokens
+from tfmlm.tokenizer_graph.models._words import NOTHING, SubwordModel
 from tfmlm.tokenizer_graph.ops.re2 import character_class, literal
 from tfmlm.tokenizer_graph.ops.regex import rust_class
 from tfmlm.tokenizer_graph.ops.shift import lower_bound
-from tfmlm.tokenizer_graph.ops.text import Tokens
+from tfmlm.tokenizer_graph.paths.mask_spans import literal_spans
+from tfmlm.tokenizer_graph.pre_tokenizers import by_class
 from tfmlm.tokenizer_graph.pre_tokenizers.gpt2_split import CONTRACTIONS
-from tfmlm.tokenizer_graph.registry import BuildContext
 
 # ASCII, Latin, Greek, Cyrillic, and punctuation of typeset text. None of the categories below
 # joins a grapheme cluster there, composes with what precedes it, or changed since Unicode 5.
@@ -40,26 +43,53 @@ NORMALIZERS = (
     specs.Lowercase,
     specs.StripAccents,
     specs.Precompiled,
+    specs.BertNormalizer,
 )
 SPACES = " {2,}"
-# Bytes that no UTF-8 has, in place of a mask token, and (so many of them) of a special token around
-# a text; a character that is not plain, behind words.
-MASK = b"\xff"
-SPECIAL = b"\xfe"
+# At what `StringSplitV2` splits without a separator.
+ASCII_SPACES = " \t\n\v\f\r"
+# Bytes that no UTF-8 has: one stands for a mask token, one, two, ... for the special tokens around
+# a text. A character that is not plain, put behind words.
+MASK_BYTE = b"\xff"
+SPECIAL_BYTE = b"\xfe"
 SEPARATOR = "\x02"
 # In place of what is not plain.
 NOT_PLAIN = "\x00"
 
 
-class PlainWords(tf.Module):
-    """Finds which rows are plain, and their words. Made by `build`.
+class PlainRows(tf.Module):
+    """Finds which rows are plain, and the mask tokens in them.
 
     Args:
-        row: the expression that a plain row matches.
+        row: the RE2 expression that a plain row matches.
         refused: an expression for what makes a row not plain; may be empty.
+        mask: the mask token, if there is one.
+    """
+
+    def __init__(self, row: str, refused: str, mask: str | None) -> None:
+        super().__init__()
+        self._row, self._refused, self._mask = row, refused, mask
+
+    def matches(self, texts: tf.Tensor) -> tf.Tensor:
+        """tf.string [batch] -> bool [batch], whether a row is plain."""
+        if self._refused:
+            texts = tf.strings.regex_replace(texts, self._refused, NOT_PLAIN)
+        return tf.strings.regex_full_match(texts, self._row)
+
+    def mask_spans(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The bytes of the mask tokens in plain rows, see `literal_spans`."""
+        return literal_spans(texts, self._mask)
+
+
+class PlainWords(PlainRows):
+    """Finds the words of plain rows. Made by `build`.
+
+    Args:
+        row, refused: see `PlainRows`.
         lowercase: whether capital letters become small ones.
         mask: the mask token, if there is one.
-        pattern: the expression of a word; words are what stands between spaces without it.
+        pattern: the RE2 expression of a word; words are what stands between spaces without it.
+        apart: an expression for characters that are words by themselves; may be empty.
         prefix: put before words.
         around: ids before and behind a single text.
     """
@@ -70,51 +100,54 @@ class PlainWords(tf.Module):
         refused: str,
         lowercase: bool,
         mask: specs.AddedToken | None,
-        pattern: str,
-        prefix: str,
-        around: tuple[list[int], list[int]],
+        around: tuple[Sequence[int], Sequence[int]],
+        *,
+        pattern: str = "",
+        apart: str = "",
+        prefix: str = "",
     ) -> None:
-        super().__init__()
-        self._row, self._refused, self._lowercase = row, refused, lowercase
-        self._mask, self._pattern, self._prefix = mask, pattern, prefix
+        super().__init__(row, refused, mask.content if mask else None)
+        self._lowercase, self._pattern, self._apart, self._prefix = (
+            lowercase,
+            pattern,
+            apart,
+            prefix,
+        )
+        self._mask_expression = mask_expression(mask) if mask else ""
         self._separator = SEPARATOR.encode() if pattern else b" "
-        special = dict.fromkeys([*around[0], *around[1]])
-        marks = {number: SPECIAL * (k + 1) for k, number in enumerate(special)}
-        before, behind = ([marks[number] + self._separator for number in ids] for ids in around)
+        numbers = dict.fromkeys([*around[0], *around[1]])
+        spelled = {number: SPECIAL_BYTE * (k + 1) for k, number in enumerate(numbers)}
+        before, behind = ([spelled[number] + self._separator for number in ids] for ids in around)
         self._before = b"".join(before)
         # the pattern puts a separator behind the last word; a space has to be put there
         self._behind = (b"" if pattern else self._separator) + b"".join(behind)
-        #: What `SubwordModel` has to know.
-        self.marks = {prefix.encode() + mark: number for number, mark in marks.items()}
+        #: What `SubwordModel` has to know of: byte strings in place of ids.
+        self.special = {prefix.encode() + text: number for number, text in spelled.items()}
         if mask:
-            self.marks[prefix.encode() + MASK] = mask.id
+            self.special[prefix.encode() + MASK_BYTE] = mask.id
         if pattern:
-            self.marks[b""] = NOTHING
+            self.special[b""] = NOTHING
 
-    def matches(self, texts: tf.Tensor) -> tf.Tensor:
-        """tf.string [batch] -> bool [batch], whether a row is plain."""
-        if self._refused:
-            texts = tf.strings.regex_replace(texts, self._refused, NOT_PLAIN)
-        return tf.strings.regex_full_match(texts, self._row)
-
-    def words(self, texts: tf.Tensor, around: bool) -> tuple[tf.Tensor, tf.Tensor]:
+    def words(self, texts: tf.Tensor, with_special_tokens: bool) -> tuple[tf.Tensor, tf.Tensor]:
         """The words of plain rows (tf.string [batch]).
 
         Args:
-            around: with the special tokens of a single text.
+            with_special_tokens: with those of a single text.
 
         Returns:
             tf.string [words], and splits int64 [batch + 1].
         """
-        if around and (self._before or self._behind):
+        if with_special_tokens and (self._before or self._behind):
             texts = tf.strings.join([self._before, texts, self._behind])
-        if self._mask is not None:
+        if self._mask_expression:
             before = b"" if self._pattern else self._separator
             texts = tf.strings.regex_replace(
-                texts, mask_expression(self._mask), before + MASK + self._separator
+                texts, self._mask_expression, before + MASK_BYTE + self._separator
             )
         if self._lowercase:
             texts = tf.strings.lower(texts)
+        if self._apart:
+            texts = tf.strings.regex_replace(texts, self._apart, " \\0 ")
         if self._pattern:
             texts = tf.strings.regex_replace(texts, self._pattern, "\\0" + SEPARATOR)
         parts = tf.raw_ops.StringSplitV2(input=texts, sep=SEPARATOR if self._pattern else "")
@@ -123,45 +156,27 @@ class PlainWords(tf.Module):
         words = parts.values
         return tf.strings.join([self._prefix, words]) if self._prefix else words, splits
 
-    def mask_spans(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Bytes from which to which the mask tokens go in plain rows, tf.string [batch].
 
-        Returns:
-            int64 [masks, 2], and splits int64 [batch + 1].
-        """
-        rows = tf.size(texts, tf.int64)
-        if self._mask is None:
-            return tf.zeros([0, 2], tf.int64), tf.zeros([rows + 1], tf.int64)
-        content = self._mask.content
-        size = len(content.encode())
-        parts = tf.raw_ops.StringSplitV2(input=texts, sep=content)
-        behind = tf.where(parts.indices[:, 1] > 0)[:, 0]
-        row, number = tf.unstack(tf.gather(parts.indices, behind), axis=1)
-        # bytes before each part, mask tokens apart
-        bytes_before = tf.cumsum(tf.strings.length(parts.values), exclusive=True)
-        own = tf.gather(bytes_before, behind) - tf.gather(bytes_before, behind - number)
-        starts = tf.cast(own, tf.int64) + (number - 1) * size
-        splits = lower_bound(row, tf.range(rows + 1))
-        return tf.stack([starts, starts + size], 1), splits
+class StringPath(tf.Module):
+    """The `Path` of plain rows: words by string ops, ids by the model."""
 
+    def __init__(self, finder: PlainWords, model: SubwordModel) -> None:
+        super().__init__()
+        self._finder, self._model = finder, model
 
-def interleave(first: Tokens, second: Tokens, is_first: tf.Tensor) -> Tokens:
-    """Two groups of rows in the order of their batch.
+    def matches(self, texts: tf.Tensor) -> tf.Tensor:
+        """See `Path`."""
+        return self._finder.matches(texts)
 
-    Args:
-        first, second: rows (values [m] or [m, k]).
-        is_first: bool [batch], of which group each row is.
-    """
-    starts = tf.concat([first.splits, second.splits + first.splits[-1]], 0)
-    number = tf.cumsum(tf.cast(is_first, tf.int64), exclusive=True)
-    other = tf.range(tf.size(is_first, tf.int64)) - number + tf.size(first.splits, tf.int64)
-    place = tf.where(is_first, number, other)
-    begins = tf.gather(starts, place)
-    order = tf.raw_ops.RaggedRange(
-        starts=begins, limits=tf.gather(starts, place + 1), deltas=tf.ones_like(begins)
-    )
-    values = tf.concat([first.ids, second.ids], 0)
-    return Tokens(tf.gather(values, order.rt_dense_values), order.rt_nested_splits)
+    def tokens(self, texts: tf.Tensor, with_special_tokens: bool = False) -> Tokens:
+        """See `Path`."""
+        words, splits = self._finder.words(texts, with_special_tokens)
+        ids, id_splits = self._model.tokens_of(words)
+        return Tokens(ids, tf.gather(id_splits, splits))
+
+    def spans(self, texts: tf.Tensor) -> Spans:
+        """See `Path`."""
+        return Spans(self.tokens(texts), *self._finder.mask_spans(texts))
 
 
 def mask_expression(mask: specs.AddedToken) -> str:
@@ -170,17 +185,12 @@ def mask_expression(mask: specs.AddedToken) -> str:
     return before + literal(mask.content) + behind
 
 
-def build(context: BuildContext, around: tuple[list[int], list[int]]) -> PlainWords | None:
-    """The plain words of a tokenizer, or `None` where there is no such short way.
-
-    Args:
-        around: ids before and behind a single text.
-    """
+def build(context: BuildContext) -> PlainWords | None:
+    """The plain words of a tokenizer, or `None` where there is no such way."""
     spec = context.spec
-    if not isinstance(spec.model, (specs.BPE, specs.Unigram)):
+    if not isinstance(spec.model, (specs.BPE, specs.Unigram, specs.WordPiece)):
         return None
-    masks = [token for token in spec.added_tokens if token.content == spec.config.mask_token]
-    mask = masks[0] if masks else None
+    mask = context.mask[1] if context.mask else None
     if any(token.single_word for token in spec.added_tokens):
         return None
     atoms = specs.atoms(spec.normalizer)
@@ -208,20 +218,25 @@ def build(context: BuildContext, around: tuple[list[int], list[int]]) -> PlainWo
         return None
     if mask is not None and mask.normalized and normalize(mask.content) != mask.content:
         return None
+    parts = specs.atoms(spec.pre_tokenizer)
+    last = parts[-1] if parts else None
+    if isinstance(spec.model, specs.WordPiece):
+        if len(parts) == 1 and isinstance(last, BY_CLASS):
+            return _by_class(context, last, plain, refused, lowercase, mask)
+        return None
     character = character_class(plain)
     token = literal(mask.content) if mask else character
     loose = f"(?: ?(?:{character}|{token}))* ?"
     strict = f"(?: ?(?:{character}|{token}))*"  # no space at the end
-    parts = specs.atoms(spec.pre_tokenizer)
-    last = parts[-1] if parts else None
     if isinstance(last, specs.ByteLevelPreTokenizer) and len(parts) == 1:
         is_exact = all(isinstance(atom, NORMALIZERS) for atom in atoms)
         if last.add_prefix_space or not last.use_regex or not is_exact:
             return None
         if not context.model_takes_text:
             return None
+        expression = _any(refused, lowercase)
         pattern = _gpt2_pattern(plain)
-        return PlainWords(loose, _any(refused, lowercase), lowercase, mask, pattern, "", around)
+        return PlainWords(loose, expression, lowercase, mask, context.around, pattern=pattern)
     if isinstance(last, specs.MetaspacePreTokenizer) and last.split:
         if last.prepend_scheme != "always":
             return None
@@ -234,8 +249,50 @@ def build(context: BuildContext, around: tuple[list[int], list[int]]) -> PlainWo
         else:
             return None
         expression = _any(refused, lowercase)
-        return PlainWords(row, expression, lowercase, mask, "", last.replacement, around)
+        prefix = last.replacement
+        return PlainWords(row, expression, lowercase, mask, context.around, prefix=prefix)
     return None
+
+
+# Pre-tokenizers that drop spaces and cut by what each character is.
+BY_CLASS = (specs.BertPreTokenizer, specs.WhitespaceSplit, specs.Whitespace)
+
+
+def _by_class(
+    context: BuildContext,
+    pre_tokenizer: specs.Component,
+    plain: Sequence[int],
+    refused: Sequence[str],
+    lowercase: bool,
+    mask: specs.AddedToken | None,
+) -> PlainWords | None:
+    """The plain words between spaces and punctuation.
+
+    Args:
+        plain: code points that the normalizer leaves alone.
+        refused: texts that make a row not plain.
+    """
+    rust = context.tokenizer
+    normalize = rust.normalizer.normalize_str if rust.normalizer else str
+    split = rust.pre_tokenizer.pre_tokenize_str
+    spaces = [
+        ord(c)
+        for c in ASCII_SPACES
+        if [word for word, _ in split(normalize(f"x{c}x"))] == ["x", "x"]
+    ]
+    classes = np.asarray(by_class.probe_classes(pre_tokenizer.to_json()))
+    kept = [c for c in plain if classes[c] != by_class.REMOVED]
+    isolated = [c for c in kept if classes[c] == by_class.ISOLATED]
+    run = "+" if isinstance(pre_tokenizer, specs.Whitespace) else ""  # signs stay together
+    token = f"|{literal(mask.content)}" if mask else ""
+    return PlainWords(
+        f"(?:{character_class([*kept, *spaces])}{token})*",
+        _any(refused, lowercase),
+        lowercase,
+        mask,
+        context.around,
+        apart=character_class(isolated) + run if isolated else "",
+    )
 
 
 def _candidates() -> list[int]:

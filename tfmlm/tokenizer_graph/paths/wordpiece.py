@@ -1,24 +1,34 @@
-"""The short way for WordPiece: raw text to ids with a table, an encoder and one op.
+"""WordPiece by an op of TF Text: raw text to ids with a table, an encoder and that one op.
 
-Taken where words are cut by the class of each character alone (BertPreTokenizer,
-WhitespaceSplit). What the table cannot answer (added tokens, code points that become several, marks
-that stay) goes the general way for its batch, and comes back to the same op.
+Possible where words are cut by the class of each character alone (BertPreTokenizer,
+WhitespaceSplit). Plain rows need not even the table. What the table has no answer for (added
+tokens, code points that become several, marks that stay) is normalized by the components, and then
+goes to the same op.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import tensorflow as tf
 
 from tfmlm.tokenizer_graph.added_tokens import AddedTokenPass
+from tfmlm.tokenizer_graph.component import (
+    ADDED,
+    ROW,
+    BuildContext,
+    Normalizer,
+    Path,
+    PreTokenizer,
+    Spans,
+    Tokens,
+)
 from tfmlm.tokenizer_graph.normalizers.context_free import ContextFree
 from tfmlm.tokenizer_graph.normalizers.sequence import Chain
 from tfmlm.tokenizer_graph.ops.branches import branch
-from tfmlm.tokenizer_graph.ops.shift import lower_bound, places_of, upper_bound
+from tfmlm.tokenizer_graph.ops.shift import lower_bound, places_of
 from tfmlm.tokenizer_graph.ops.tables import ValueTable
-from tfmlm.tokenizer_graph.ops.text import Tokens, mark_rows
-from tfmlm.tokenizer_graph.paths import wordpiece_strings as plain_rows
+from tfmlm.tokenizer_graph.ops.text import mark_rows
+from tfmlm.tokenizer_graph.paths import wordpiece_strings
+from tfmlm.tokenizer_graph.paths.split import SplitPath
 from tfmlm.tokenizer_graph.paths.wordpiece_rows import (
     BREAK,
     SLOW,
@@ -28,52 +38,45 @@ from tfmlm.tokenizer_graph.paths.wordpiece_rows import (
     fused_entries,
 )
 from tfmlm.tokenizer_graph.pre_tokenizers.by_class import IsolateOrRemove
-from tfmlm.tokenizer_graph.registry import ADDED, ROW, BuildContext
 from tfmlm.tokenizer_graph.spec import WordPiece
 
 
-class RowPipeline(tf.Module):
-    """Texts to ids, whole rows at once. Made by `build`."""
+class TablePath(tf.Module):
+    """The `Path` of code points for all rows, whole rows at once.
+
+    Args:
+        rows: the op.
+        spelling: in which characters it gets the text.
+        before, after: what finds added tokens before and after the normalizer.
+        normalizer: the compiled normalizer.
+        mask: the barrier and the id of the mask token; -1 for none.
+    """
 
     def __init__(
         self,
-        context: BuildContext,
+        rows: WordPieceRows,
         spelling: RowSpelling,
         before: AddedTokenPass | None,
-        normalizer: tf.Module | None,
+        normalizer: Normalizer | None,
         after: AddedTokenPass | None,
-        around: tuple[list[int], list[int]],
+        mask: tuple[int, int],
     ) -> None:
         super().__init__()
-        spec = context.spec
-        model: Any = spec.model  # a WordPiece, `build` has looked
         self._before, self._normalizer, self._after = before, normalizer, after
-        self._rows = WordPieceRows(model, spelling, spec.added_tokens, around)
-        masks = [k for k, t in enumerate(spec.added_tokens) if t.content == spec.config.mask_token]
-        self.mask_barrier = ADDED + masks[0] if masks else -1
-        self.mask_id = -1 if spec.config.mask_token_id is None else spec.config.mask_token_id
-        self.masks_are_literal = not masks or (
-            before is not None
-            and not spec.added_tokens[masks[0]].normalized
-            and not spelling.makes(model, self.mask_id)
-        )
+        self._rows = rows
+        self._mask_barrier, self._mask_id = mask
         table = spelling.table()
         self._spelled = ValueTable(table)
-        self._fused = self._fused_found = self._plain = None
+        self._fused = self._fused_found = None
+        #: the table of raw text, if there is one
+        self.entries = None
         if after is None and (normalizer is None or isinstance(normalizer, ContextFree)):
             if isinstance(normalizer, ContextFree):
                 table = fused_entries(spelling, normalizer.effect.changes, normalizer.effect.slow)
+            self.entries = table
             # once added tokens are out, their first characters are like any others
             self._fused_found = ValueTable(table)
             self._may_be_slow = bool((table >= SLOW).any())
-            mask = (masks[0], chr(spelling.added[masks[0]])) if masks else None
-            self._plain = plain_rows.build(
-                table,
-                self._rows.takes_for_a_space,
-                model.max_input_chars_per_word,
-                before,
-                mask,
-            )
             if before is not None:
                 table = table.copy()
                 table[before.first_characters] = SLOW
@@ -81,122 +84,75 @@ class RowPipeline(tf.Module):
         # the newline that was put behind every row is as good as a ROW if it is just a space
         self._newline_ends = self._fused is not None and table[0x0A] == SPACE | BREAK
 
-    def __call__(self, texts: tf.Tensor, around: bool = False) -> Tokens:
-        """tf.string [batch] -> ids, with the special tokens of a single text if `around`."""
-        if self._plain is None:
-            spelled = self._by_codepoints(texts)
-        else:
-            rows, plain = self._plain(texts)
+    def matches(self, texts: tf.Tensor) -> tf.Tensor:
+        """See `Path`: every row."""
+        return tf.fill(tf.shape(texts), True)
 
-            def some() -> tf.Tensor:
-                places = tf.where(tf.logical_not(plain))
-                others = self._by_codepoints(tf.gather_nd(texts, places))
-                return tf.tensor_scatter_nd_update(rows, places, others)
-
-            spelled = branch(tf.reduce_all(plain), lambda: rows, some)
-        ids, splits, _ = self._rows(spelled, around)
-        return Tokens(ids, splits)
-
-    def _by_codepoints(self, texts: tf.Tensor) -> tf.Tensor:
-        """tf.string [batch] -> spelled rows, tf.string [batch]."""
+    def tokens(self, texts: tf.Tensor, with_special_tokens: bool = False) -> Tokens:
+        """See `Path`."""
         decoded = tf.raw_ops.UnicodeDecode(
             input=tf.strings.join([texts, "\n"]), input_encoding="UTF-8", Tsplits=tf.int64
         )
-        values, splits = decoded.char_values, decoded.row_splits
+        spelled = self._spell(decoded.char_values, decoded.row_splits, locate=False)[0]
+        ids, splits, _ = self._rows(spelled, with_special_tokens)
+        return Tokens(ids, splits)
+
+    def spans(self, texts: tf.Tensor) -> Spans:
+        """See `Path`."""
+        decoded = tf.raw_ops.UnicodeDecodeWithOffsets(
+            input=tf.strings.join([texts, "\n"]), input_encoding="UTF-8", Tsplits=tf.int64
+        )
+        spelled, starts, ends = self._spell(decoded.char_values, decoded.row_splits, locate=True)
+        byte = decoded.char_to_byte_starts
+        span = tf.stack([tf.gather(byte, starts), tf.gather(byte, ends)], 1)
+        ids, splits, _ = self._rows(spelled, with_special_tokens=False)
+        masks = places_of(tf.equal(ids, self._mask_id))
+        return Spans(Tokens(ids, splits), span, lower_bound(masks, splits))
+
+    def _spell(self, values: tf.Tensor, splits: tf.Tensor, locate: bool) -> tuple[tf.Tensor, ...]:
+        """Code points int32 [n] in rows int64 [batch + 1] -> spelled rows, tf.string [batch].
+
+        Args:
+            locate: give the code points at which mask tokens start and end too, int64 [masks].
+        """
         if not self._newline_ends:
             values = mark_rows(values, splits)
+        none = (tf.zeros([0], tf.int64),) * 2 if locate else ()
 
-        def slowly() -> tf.Tensor:
+        def slowly() -> tuple[tf.Tensor, ...]:
             stream = mark_rows(values, splits)
-            if self._before is not None:
-                stream = self._before(stream)
-            return self._normalized(stream)
+            if self._before is None:
+                return (self._normalized(stream), *none)
+            if not locate:
+                return (self._normalized(self._before(stream)),)
+            found = self._before.extract(stream)
+            masks = places_of(tf.equal(found.stream, self._mask_barrier))
+            places = (tf.gather(found.origin, masks), tf.gather(found.ends, masks))
+            return (self._normalized(found.stream), *places)
 
         if self._fused is None:
             return slowly()
         entries = self._fused(values)
         hard = tf.logical_or(tf.reduce_max(entries) >= SLOW, self._rows.may_be_too_long(entries))
-        return branch(hard, slowly, lambda: self._rows.spelled_quickly(entries, splits))
-
-    def with_mask_spans(self, texts: tf.Tensor) -> tuple[Tokens, tf.Tensor]:
-        """ids, and the byte span of each mask token (int64 [masks, 2]), all rows in order."""
-        if self._plain is None:
-            spelled, span = self._by_codepoints_with_masks(texts)
-            ids, splits, _ = self._rows(spelled, around=False)
-            return Tokens(ids, splits), span
-        rows, plain = self._plain(texts)
-
-        def some() -> tuple[tf.Tensor, tf.Tensor]:
-            places = tf.where(tf.logical_not(plain))
-            others, span = self._by_codepoints_with_masks(tf.gather_nd(texts, places))
-            return tf.tensor_scatter_nd_update(rows, places, others), span
-
-        spelled, other_span = branch(
-            tf.reduce_all(plain), lambda: (rows, tf.zeros([0, 2], tf.int64)), some
-        )
-        ids, splits, starts = self._rows(spelled, around=False)
-        masks = places_of(tf.equal(ids, self.mask_id))
-        # where a mask token stood in a plain row: each one before it was longer than its spelling
-        row = upper_bound(splits[1:], masks)
-        before = lower_bound(masks, tf.gather(splits, row))
-        within = tf.range(tf.size(masks, tf.int64)) - before
-        start = tf.gather(starts, masks) + within * self._plain.shrinks
-        span = tf.stack([start, start + self._plain.mask_bytes], 1)
-        elsewhere = tf.where(tf.logical_not(tf.gather(plain, row)))
-        return Tokens(ids, splits), tf.tensor_scatter_nd_update(span, elsewhere, other_span)
-
-    def _by_codepoints_with_masks(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Spelled rows, tf.string [batch], and the byte span of each mask token."""
-        decoded = tf.raw_ops.UnicodeDecodeWithOffsets(
-            input=tf.strings.join([texts, "\n"]), input_encoding="UTF-8", Tsplits=tf.int64
-        )
-        values, splits = decoded.char_values, decoded.row_splits
-        if not self._newline_ends:
-            values = mark_rows(values, splits)
-        none = tf.zeros([0], tf.int64)
-
-        def slowly():
-            stream, starts, ends = mark_rows(values, splits), none, none
-            if self._before is not None:
-                stream, starts, ends = self._extract_masks(self._before, stream)
-            return self._normalized(stream), starts, ends
-
-        def quickly():
-            return self._rows.spelled_quickly(entries, splits), none, none
-
-        if self._fused is None:
-            spelled, starts, ends = slowly()
-        else:
-            entries = self._fused(values)
-            hard = tf.reduce_max(entries) >= SLOW
-            hard = tf.logical_or(hard, self._rows.may_be_too_long(entries))
-            spelled, starts, ends = branch(hard, slowly, quickly)
-        byte = decoded.char_to_byte_starts
-        return spelled, tf.stack([tf.gather(byte, starts), tf.gather(byte, ends)], 1)
-
-    def _extract_masks(
-        self, before: AddedTokenPass, stream: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        found = before.extract(stream)
-        masks = places_of(tf.equal(found.stream, self.mask_barrier))
-        return found.stream, tf.gather(found.origin, masks), tf.gather(found.ends, masks)
+        return branch(hard, slowly, lambda: (self._rows.spelled_quickly(entries, splits), *none))
 
     def _normalized(self, stream: tf.Tensor) -> tf.Tensor:
         """Spelled rows, tf.string [batch], of a stream whose added tokens are found."""
         if self._fused_found is None:
-            entries, splits = self._general(stream)
+            entries, splits = self._by_components(stream)
         else:
             entries = self._fused_found(stream)
             splits = _row_splits(stream)
             if self._may_be_slow:
                 entries, splits = branch(
                     tf.reduce_max(entries) >= SLOW,
-                    lambda: self._general(stream),
+                    lambda: self._by_components(stream),
                     lambda: (entries, splits),
                 )
         return self._rows.spelled(entries, splits)
 
-    def _general(self, stream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _by_components(self, stream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Table entries int32 [m], row splits int64 [batch + 1]."""
         if self._normalizer is not None:
             stream = self._normalizer(stream)
         if self._after is not None:
@@ -213,17 +169,13 @@ def _row_splits(stream: tf.Tensor) -> tf.Tensor:
 def build(
     context: BuildContext,
     before: AddedTokenPass | None,
-    normalizer: tf.Module | None,
+    normalizer: Normalizer | None,
     after: AddedTokenPass | None,
-    pre_tokenizer: tf.Module | None,
-    around: tuple[list[int], list[int]],
-) -> RowPipeline | None:
-    """The short way, or `None` where the components do not allow it.
-
-    Args:
-        around: ids before and behind a single text.
-    """
-    model = context.spec.model
+    pre_tokenizer: PreTokenizer | None,
+) -> Path | None:
+    """The paths by TF Text's op, or `None` where the components do not allow it."""
+    spec = context.spec
+    model = spec.model
     if not isinstance(model, WordPiece) or model.max_input_chars_per_word < 1:
         return None
     if not isinstance(pre_tokenizer, IsolateOrRemove) or pre_tokenizer.contiguous:
@@ -231,7 +183,28 @@ def build(
     if isinstance(normalizer, Chain) and len(normalizer.parts) == 1:
         normalizer = normalizer.parts[0]
     try:
-        spelling = RowSpelling(model, pre_tokenizer.classes, context.spec.added_tokens, around)
+        spelling = RowSpelling(model, pre_tokenizer.classes, spec.added_tokens, context.around)
     except OverflowError:
         return None
-    return RowPipeline(context, spelling, before, normalizer, after, around)
+    mask = context.mask
+    mask_id = -1 if spec.config.mask_token_id is None else spec.config.mask_token_id
+    # a mask id has to come of a mask token as it is written
+    if mask is not None and (
+        before is None or mask[1].normalized or spelling.makes(model, mask_id)
+    ):
+        return None
+    rows = WordPieceRows(model, spelling, spec.added_tokens, context.around)
+    barrier = ADDED + mask[0] if mask else -1
+    general = TablePath(rows, spelling, before, normalizer, after, (barrier, mask_id))
+    if general.entries is None:
+        return general
+    number = mask[0] if mask else None
+    character = chr(spelling.added[number]) if number is not None else ""
+    fast = wordpiece_strings.build(
+        general.entries,
+        rows,
+        model.max_input_chars_per_word,
+        before,
+        (mask[1].content, character) if mask else None,
+    )
+    return general if fast is None else SplitPath(fast, general)

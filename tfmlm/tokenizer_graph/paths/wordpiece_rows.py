@@ -18,11 +18,11 @@ from tensorflow_text.core.pybinds import pywrap_fast_wordpiece_tokenizer_model_b
 from tensorflow_text.python.ops.fast_wordpiece_tokenizer import gen_fast_wordpiece_tokenizer
 
 from tfmlm.errors import UnsupportedTokenizerError
+from tfmlm.tokenizer_graph.component import ADDED, GAP, ROW
 from tfmlm.tokenizer_graph.ops.branches import branch
 from tfmlm.tokenizer_graph.ops.shift import column, places_of
 from tfmlm.tokenizer_graph.ops.tables import LIMIT, constant
 from tfmlm.tokenizer_graph.pre_tokenizers.by_class import ISOLATED, REMOVED
-from tfmlm.tokenizer_graph.registry import ADDED, GAP, ROW
 from tfmlm.tokenizer_graph.spec import AddedToken, WordPiece
 
 SPACE = 0x20
@@ -57,7 +57,7 @@ class RowSpelling:
         spec: WordPiece,
         classes: np.ndarray,
         added: tuple[AddedToken, ...],
-        around: tuple[list[int], list[int]],
+        around: tuple[Sequence[int], Sequence[int]],
     ) -> None:
         self._classes = classes
         letters, ideographs = _numbers(_LETTERS), _numbers(_IDEOGRAPHS)
@@ -162,7 +162,7 @@ class WordPieceRows(tf.Module):
         spec: WordPiece,
         spelling: RowSpelling,
         added: tuple[AddedToken, ...],
-        around: tuple[list[int], list[int]],
+        around: tuple[Sequence[int], Sequence[int]],
     ) -> None:
         super().__init__()
         prefix, suffix = ("".join(chr(spelling.special[n]) for n in ids) for ids in around)
@@ -211,17 +211,19 @@ class WordPieceRows(tf.Module):
             errors="ignore",
         )
 
-    def __call__(self, spelled: tf.Tensor, around: bool) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def __call__(
+        self, spelled: tf.Tensor, with_special_tokens: bool
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """The pieces of spelled rows (tf.string [batch]).
 
         Args:
-            around: add the special tokens.
+            with_special_tokens: add those of a single text.
 
         Returns:
             ids int32 [m], row splits int64 [batch + 1], and the byte in its spelled row at which
             each piece starts, int64 [m].
         """
-        if around and (self._prefix or self._suffix):
+        if with_special_tokens and (self._prefix or self._suffix):
             spelled = tf.strings.join([self._prefix, spelled, self._suffix])
         _, pieces, id_splits, starts, _ = (
             gen_fast_wordpiece_tokenizer.fast_wordpiece_tokenize_with_offsets(
@@ -233,7 +235,9 @@ class WordPieceRows(tf.Module):
     def takes_for_a_space(self, character: str) -> bool:
         """Whether the op does (tried with the op)."""
         with tf.init_scope():
-            ids, splits, starts = self(tf.constant([f"x{character}x", "x x"]), around=False)
+            ids, splits, starts = self(
+                tf.constant([f"x{character}x", "x x"]), with_special_tokens=False
+            )
         first, second = splits.numpy()[1:]
         return all(
             np.array_equal(part[:first], part[first:second])

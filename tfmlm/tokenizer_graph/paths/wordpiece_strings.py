@@ -1,115 +1,113 @@
-"""Rows whose characters need no table: spelled by a few string ops, without code points.
+"""Plain rows for TF Text's op: spelled by a few string ops, without code points.
 
-English text is mostly such. A character is plain if the op of `wordpiece_rows.py` takes it
-as it is written (after ASCII lower-casing, where the tokenizer does that) for what the table would
-have spelled. A row is plain if one regular expression over these characters matches all of it.
+A character is plain here if the op takes it as it is written (after ASCII lower-casing, where the
+tokenizer does that) for what the table of `wordpiece.py` would have spelled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from tfmlm.tokenizer_graph.added_tokens import AddedTokenPass
+from tfmlm.tokenizer_graph.component import Spans, Tokens
 from tfmlm.tokenizer_graph.ops.re2 import character_class, literal
+from tfmlm.tokenizer_graph.paths.strings import PlainRows
 from tfmlm.tokenizer_graph.paths.wordpiece_rows import (
     BREAK,
     DROPPED,
     KEPT_PUNCTUATION,
     SLOW,
     SPACE,
+    WordPieceRows,
 )
 
 # RE2 repeats at most so often.
 MAX_REPEAT = 1000
-# Put in place of added tokens other than the mask token; no plain character.
-NOT_PLAIN = "\x00"
 
 
-class PlainRows(tf.Module):
-    """Spells the rows that are plain. Made by `build`.
+class RowStringsPath(PlainRows):
+    """The `Path` of plain rows. Made by `build`.
 
     Args:
-        inside: characters that stay inside of words.
-        apart: characters between words.
+        rows: the op.
+        row, refused: see `PlainRows`.
         lowercase: whether capital letters become small ones.
-        limit: characters of the longest word.
         mask: the mask token, and the character that stands for it.
-        others: the other added tokens.
     """
 
     def __init__(
         self,
-        inside: Sequence[int],
-        apart: Sequence[int],
+        rows: WordPieceRows,
+        row: str,
+        refused: str,
         lowercase: bool,
-        limit: int,
         mask: tuple[str, str] | None,
-        others: Sequence[str],
     ) -> None:
-        super().__init__()
-        self._lowercase = lowercase
-        self._mask = mask
-        self._others = "|".join(map(literal, others))
-        word = f"{character_class(inside)}{{0,{min(limit, MAX_REPEAT)}}}"
-        between = character_class(apart)
-        if mask:
-            between = f"(?:{between}|{literal(mask[0])})"
-        self._pattern = f"(?:{word}{between})*{word}"
-        self.mask_bytes = len(mask[0].encode()) if mask else 0
-        # bytes by which a row grows shorter with each mask token
-        self.shrinks = self.mask_bytes - len(mask[1].encode()) if mask else 0
+        super().__init__(row, refused, mask[0] if mask else None)
+        self._rows, self._lowercase = rows, lowercase
+        self._replaced = (literal(mask[0]), mask[1]) if mask else None
 
-    def __call__(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """tf.string [batch] -> spelled rows, tf.string [batch]; which are plain, bool [batch].
-
-        The spelling of a row that is not plain means nothing.
-        """
-        if self._others:
-            texts = tf.strings.regex_replace(texts, self._others, NOT_PLAIN)
-        plain = tf.strings.regex_full_match(texts, self._pattern)
-        if self._mask:
-            texts = tf.strings.regex_replace(texts, literal(self._mask[0]), self._mask[1])
+    def tokens(self, texts: tf.Tensor, with_special_tokens: bool = False) -> Tokens:
+        """See `Path`."""
+        if self._replaced:
+            texts = tf.strings.regex_replace(texts, *self._replaced)
         if self._lowercase:
             texts = tf.strings.lower(texts)
-        return texts, plain
+        ids, splits, _ = self._rows(texts, with_special_tokens)
+        return Tokens(ids, splits)
+
+    def spans(self, texts: tf.Tensor) -> Spans:
+        """See `Path`."""
+        return Spans(self.tokens(texts), *self.mask_spans(texts))
 
 
 def build(
     entries: np.ndarray,
-    is_one_break: Callable[[str], bool],
+    rows: WordPieceRows,
     limit: int,
     before: AddedTokenPass | None,
-    mask: tuple[int, str] | None,
-) -> PlainRows | None:
+    mask: tuple[str, str] | None,
+) -> RowStringsPath | None:
     """The plain rows of a tokenizer, or `None` if there are none to speak of.
 
     Args:
-        entries: the table of raw text (`fused_entries`).
-        is_one_break: whether the op takes a character for a space.
+        entries: int32 [LIMIT], the table of raw text (`fused_entries`).
+        rows: the op.
         limit: characters of the longest word.
-        before: the added tokens, all of them.
-        mask: the index of the mask token in `before`, and the character that stands for it.
+        before: what finds the added tokens, all of them.
+        mask: the mask token, and the character that stands for it.
     """
-    patterns = ["".join(map(chr, pattern)) for pattern in before.patterns] if before else []
     if before is not None and before.looks_at_neighbours:
         return None
+    contents = ["".join(map(chr, pattern)) for pattern in before.patterns] if before else []
     lowercase = int(entries[ord("A")]) == ord("a")
+    inside, apart = _characters(entries, rows, lowercase)
+    if not inside or not apart:
+        return None
+    word = f"{character_class(inside)}{{0,{min(limit, MAX_REPEAT)}}}"
+    between = character_class(apart)
+    if mask:
+        between = f"(?:{between}|{literal(mask[0])})"
+        contents.remove(mask[0])
+    row = f"(?:{word}{between})*{word}"
+    return RowStringsPath(rows, row, "|".join(map(literal, contents)), lowercase, mask)
+
+
+def _characters(
+    entries: np.ndarray, rows: WordPieceRows, lowercase: bool
+) -> tuple[Sequence[int], Sequence[int]]:
+    """The plain code points that stay inside of words, and those between words."""
     inside: list[int] = []
     apart: list[int] = []
     for c in (*range(1, 0x80), *KEPT_PUNCTUATION):
         entry = int(entries[c])
         written = ord(chr(c).lower()) if lowercase and c < 0x80 else c
         if entry == SPACE | BREAK:
-            if is_one_break(chr(c)):
+            if rows.takes_for_a_space(chr(c)):
                 apart.append(c)
         elif entry < SLOW and entry & DROPPED == written and not chr(c).isspace():
             (apart if entry & BREAK else inside).append(c)
-    if not inside or not apart:
-        return None
-    number, character = mask or (-1, "")
-    others = [pattern for k, pattern in enumerate(patterns) if k != number]
-    own = (patterns[number], character) if mask else None
-    return PlainRows(inside, apart, lowercase, limit, own, others)
+    return inside, apart

@@ -9,9 +9,18 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from tfmlm.tokenizer_graph.component import BuildContext, PostProcessor, Tokens
 from tfmlm.tokenizer_graph.ops.tables import constant
-from tfmlm.tokenizer_graph.ops.text import Tokens
-from tfmlm.tokenizer_graph.post_processors.template import Template
+from tfmlm.tokenizer_graph.post_processors.template import Template, probe_templates
+from tfmlm.tokenizer_graph.registry import builds
+from tfmlm.tokenizer_graph.spec import (
+    BertProcessing,
+    ByteLevelPostProcessor,
+    Component,
+    PostProcessorSequence,
+    RobertaProcessing,
+    TemplateProcessing,
+)
 
 
 class Assembler(tf.Module):
@@ -66,6 +75,19 @@ class Assembler(tf.Module):
             for tokens, kind in zip(texts, self._types, strict=True)
         ]
         return tokens, tf.gather(tf.concat([*kinds, self._fixed_types], 0), index)
+
+
+@builds(
+    TemplateProcessing,
+    BertProcessing,
+    RobertaProcessing,
+    ByteLevelPostProcessor,
+    PostProcessorSequence,
+)
+def build(spec: Component, context: BuildContext) -> tuple[PostProcessor, PostProcessor]:
+    """Compiles any post-processor: for a single text, and for a pair."""
+    single, pair = probe_templates(context)
+    return Assembler(single), Assembler(pair)
 
 
 def truncate(texts: list[Tokens], room: tf.Tensor, side: str) -> list[Tokens]:

@@ -14,7 +14,7 @@ from tokenizers import Encoding, Tokenizer
 from tokenizers.models import WordLevel
 
 from tfmlm.errors import UnsupportedTokenizerError
-from tfmlm.tokenizer_graph.registry import BuildContext
+from tfmlm.tokenizer_graph.component import BuildContext
 
 _WORDS = ("a", "b")
 

@@ -1,1 +1,1 @@
-"""Pre-tokenizers: (stream, starts) -> (stream, starts) (the contract is in `registry.py`)."""
+"""Pre-tokenizers: (stream, starts) -> (stream, starts) (the contract is in `component.py`)."""

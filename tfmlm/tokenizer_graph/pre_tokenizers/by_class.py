@@ -9,9 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlm.tokenizer_graph import probe
+from tfmlm.tokenizer_graph.component import GAP
 from tfmlm.tokenizer_graph.ops.shift import previous
 from tfmlm.tokenizer_graph.ops.tables import ValueTable
-from tfmlm.tokenizer_graph.registry import GAP
 
 WORD, REMOVED, ISOLATED = 0, 1, 2
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfmlm.tokenizer_graph.component import GAP, BuildContext, PreTokenizer
 from tfmlm.tokenizer_graph.ops.byte_alphabet import ByteAlphabet
 from tfmlm.tokenizer_graph.ops.regex import boundaries
 from tfmlm.tokenizer_graph.pre_tokenizers.gpt2_split import Gpt2Split
 from tfmlm.tokenizer_graph.pre_tokenizers.prefix import put_before
-from tfmlm.tokenizer_graph.registry import GAP, BuildContext
+from tfmlm.tokenizer_graph.registry import builds
 from tfmlm.tokenizer_graph.spec import ByteLevelPreTokenizer, atoms
 
 SPACE = 0x20
@@ -40,7 +41,8 @@ class ByteLevel(tf.Module):
         return stream, starts
 
 
-def build(spec: ByteLevelPreTokenizer, context: BuildContext) -> tf.Module:
+@builds(ByteLevelPreTokenizer)
+def build(spec: ByteLevelPreTokenizer, context: BuildContext) -> PreTokenizer:
     """Compiles ByteLevel."""
     last = atoms(context.spec.pre_tokenizer)[-1]
     return ByteLevel(spec, spell=not (context.model_takes_text and spec is last))

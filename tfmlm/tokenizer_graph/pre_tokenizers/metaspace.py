@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfmlm.tokenizer_graph.component import GAP, ROW, BuildContext, PreTokenizer
 from tfmlm.tokenizer_graph.ops.regex import boundaries
 from tfmlm.tokenizer_graph.ops.shift import previous
 from tfmlm.tokenizer_graph.pre_tokenizers.prefix import put_before
 from tfmlm.tokenizer_graph.pre_tokenizers.split_at import flags_of_single, split_at
-from tfmlm.tokenizer_graph.registry import GAP, ROW, BuildContext
+from tfmlm.tokenizer_graph.registry import builds
 from tfmlm.tokenizer_graph.spec import MetaspacePreTokenizer
 
 SPACE = 0x20
@@ -43,6 +44,7 @@ class Metaspace(tf.Module):
         return split_at(stream, starts, inside, flags_of_single(inside), "MergedWithNext")
 
 
-def build(spec: MetaspacePreTokenizer, context: BuildContext) -> tf.Module:
+@builds(MetaspacePreTokenizer)
+def build(spec: MetaspacePreTokenizer, context: BuildContext) -> PreTokenizer:
     """Compiles Metaspace."""
     return Metaspace(spec)

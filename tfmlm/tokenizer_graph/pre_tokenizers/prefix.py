@@ -14,7 +14,7 @@ def put_before(
     """Puts `character` before the flagged first characters of words, as part of the word.
 
     Args:
-        stream, starts: int32 [n], bool [n], see `registry.py`.
+        stream, starts: int32 [n], bool [n], see `component.py`.
         words: bool [n], first characters of the words to change.
     """
     places = places_of(words)

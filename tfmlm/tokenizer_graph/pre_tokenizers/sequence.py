@@ -5,7 +5,8 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfmlm.tokenizer_graph import registry
-from tfmlm.tokenizer_graph.registry import BuildContext
+from tfmlm.tokenizer_graph.component import BuildContext, PreTokenizer
+from tfmlm.tokenizer_graph.registry import builds
 from tfmlm.tokenizer_graph.spec import PreTokenizerSequence
 
 
@@ -22,6 +23,7 @@ class Chain(tf.Module):
         return stream, starts
 
 
-def build(spec: PreTokenizerSequence, context: BuildContext) -> tf.Module:
+@builds(PreTokenizerSequence)
+def build(spec: PreTokenizerSequence, context: BuildContext) -> PreTokenizer:
     """Compiles a sequence."""
     return Chain([registry.builder(child)(child, context) for child in spec.pretokenizers])

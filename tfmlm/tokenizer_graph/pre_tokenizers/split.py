@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from tfmlm.tokenizer_graph.component import BuildContext, PreTokenizer
 from tfmlm.tokenizer_graph.ops.matching import LiteralMatcher
 from tfmlm.tokenizer_graph.ops.regex import RegexMatcher, boundaries, rust_class
 from tfmlm.tokenizer_graph.pre_tokenizers.by_member import SplitAtMembers
 from tfmlm.tokenizer_graph.pre_tokenizers.gpt2_split import GPT2_PATTERN, Gpt2Split
 from tfmlm.tokenizer_graph.pre_tokenizers.split_at import flags_of_spans, split_at
-from tfmlm.tokenizer_graph.registry import BuildContext
+from tfmlm.tokenizer_graph.registry import builds
 from tfmlm.tokenizer_graph.spec import Split, patterns
 
 
@@ -37,7 +38,8 @@ class SplitAtMatches(tf.Module):
         return split_at(stream, starts, inside, firsts, self._behavior, self._invert)
 
 
-def build(spec: Split, context: BuildContext) -> tf.Module:
+@builds(Split)
+def build(spec: Split, context: BuildContext) -> PreTokenizer:
     """Compiles Split."""
     pattern = spec.pattern
     if not pattern.regex and len(pattern.text) == 1:

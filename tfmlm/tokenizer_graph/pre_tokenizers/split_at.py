@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfmlm.tokenizer_graph.component import GAP
 from tfmlm.tokenizer_graph.ops.shift import column, previous
-from tfmlm.tokenizer_graph.registry import GAP
 
 
 def split_at(
@@ -23,7 +23,7 @@ def split_at(
     """Splits words at matches.
 
     Args:
-        stream, starts: int32 [n], bool [n], see `registry.py`.
+        stream, starts: int32 [n], bool [n], see `component.py`.
         inside: bool [n], whether an element belongs to a match.
         firsts: bool [n], where a match or the text between two matches starts. Where a word or a
             segment starts may be left out.
