@@ -29,13 +29,20 @@ class Extracted(NamedTuple):
 
     Attributes:
         stream: int32 [n].
-        origin: int64 [n + 1], where each element stood before (a token: its first code point).
+        origin: int64 [n], where each element stood before (a token: its first code point).
         ends: int64 [n], where it ended before, exclusive (a token: after its last code point).
+        taken_from, taken_to: int64 [n], the same with the whitespace that a token strips.
     """
 
     stream: tf.Tensor
     origin: tf.Tensor
     ends: tf.Tensor
+    taken_from: tf.Tensor
+    taken_to: tf.Tensor
+
+    def stripped(self) -> tf.Tensor:
+        """int64 [n, 2]: how much whitespace each element took before and behind itself."""
+        return tf.stack([self.origin - self.taken_from, self.taken_to - self.ends], 1)
 
 
 class AddedTokenPass(tf.Module):
@@ -114,14 +121,23 @@ class AddedTokenPass(tf.Module):
         ).rt_dense_values
         values = tf.concat([stream, tf.gather(self._values, literals)], 0)
         positions = tf.range(size)
-        origin = tf.concat([positions, content_starts], 0)
-        stops = tf.concat([positions + 1, content_ends], 0)
         return Extracted(
-            tf.gather(values, index), tf.gather(origin, index), tf.gather(stops, index)
+            tf.gather(values, index),
+            tf.gather(tf.concat([positions, content_starts], 0), index),
+            tf.gather(tf.concat([positions + 1, content_ends], 0), index),
+            tf.gather(tf.concat([positions, starts], 0), index),
+            tf.gather(tf.concat([positions + 1, ends], 0), index),
         )
 
-    def _is_allowed(self, stream, starts, ends, literals) -> tf.Tensor:
-        """False for a `single_word` token that touches a word character."""
+    def _is_allowed(
+        self, stream: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor, literals: tf.Tensor
+    ) -> tf.Tensor:
+        """bool [m]: false for a match of a `single_word` token that touches a word character.
+
+        Args:
+            stream: int32 [n].
+            starts, ends, literals: see `Matches`.
+        """
         word = self._word(stream)
         before = tf.logical_and(starts > 0, tf.gather(word, tf.maximum(starts - 1, 0)))
         after = tf.gather(word, ends)  # there is an element after: ROW at the latest

@@ -72,6 +72,20 @@ class Spans(NamedTuple):
     splits: tf.Tensor
 
 
+class Offsets(NamedTuple):
+    """Tokens, and from where to where in the caller's text each goes.
+
+    Attributes:
+        tokens: ids of the rows, without special tokens.
+        characters: int64 [m, 2], first code point and the one behind the last.
+        bytes: int64 [m, 2], the same in bytes of UTF-8.
+    """
+
+    tokens: Tokens
+    characters: tf.Tensor
+    bytes: tf.Tensor
+
+
 class Normalizer(Protocol):
     """Changes the characters of each segment.
 
@@ -81,6 +95,12 @@ class Normalizer(Protocol):
 
     def __call__(self, stream: tf.Tensor) -> tf.Tensor:
         """int32 [n] -> int32 [m]."""
+
+    def with_sources(self, stream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """As a call; also the source of each element, int64 [m], an index into `stream`.
+
+        It is the element at which the Rust library says that the new one stands.
+        """
 
 
 class PreTokenizer(Protocol):
@@ -96,6 +116,11 @@ class PreTokenizer(Protocol):
     def __call__(self, stream: tf.Tensor, starts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """int32 [n], bool [n] -> int32 [m], bool [m]; a flag is true where a word starts."""
 
+    def with_sources(
+        self, stream: tf.Tensor, starts: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """As a call; also the source of each element, int64 [m], an index into `stream`."""
+
 
 class Model(Protocol):
     """Gives words their ids."""
@@ -110,6 +135,22 @@ class Model(Protocol):
 
         Returns:
             ids int32 [m], and the ids of each word: int64 [words + 1].
+        """
+
+    #: whether `located` counts UTF-8 bytes, not code points
+    counts_bytes: bool
+
+    def located(
+        self, codepoints: tf.Tensor, splits: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+        """As a call, with the place of each token.
+
+        Returns:
+            ids int32 [m], splits int64 [words + 1], and the first position and the one behind the
+            last of each token, int64 [m]: in all words one after the other.
+
+        Raises:
+            UnsupportedTokenizerError: the model's settings do not allow it.
         """
 
 

@@ -26,10 +26,16 @@ class Encoded(NamedTuple):
             given, one for each mask id in `ids`, in order; the token's own content without the
             whitespace that it strips. (-1, -1) for a mask id that a normalizer made out of other
             characters.
+        offsets: RaggedTensor int64 [batch, (tokens), 2]: start and end of every token in
+            characters of the text, as the fast tokenizer's `offset_mapping`; `None` unless asked
+            for.
+        byte_offsets: the same in bytes of the text as given.
     """
 
     ids: tf.RaggedTensor
     mask_spans: tf.RaggedTensor
+    offsets: tf.RaggedTensor | None = None
+    byte_offsets: tf.RaggedTensor | None = None
 
 
 class GraphTokenizer(tf.Module):
@@ -53,7 +59,7 @@ class GraphTokenizer(tf.Module):
         single, pair = probe_templates(context)
         context = replace(context, around=(single.fixed[0], single.fixed[1]))
         self._single, self._pair = Assembler(single), Assembler(pair)
-        self._path = choose(context, self._single, ops)
+        self._path, self._general = choose(context, self._single, ops)
         self._decoder = GraphDecoder(context)
         self.prefix_ids: list[int] = list(single.fixed[0])
         self.suffix_ids: list[int] = list(single.fixed[1])
@@ -112,18 +118,28 @@ class GraphTokenizer(tf.Module):
         return tokens.ids if scalar else _ragged(tokens)
 
     @tf.autograph.experimental.do_not_convert
-    def encode(self, texts: Any) -> Encoded:
+    def encode(self, texts: Any, *, offsets: bool = False) -> Encoded:
         """Ids without special tokens, with the byte spans of the mask tokens.
 
         Args:
             texts: tf.string [batch].
+            offsets: give the offsets of all tokens too; this takes a longer way.
+
+        Raises:
+            UnsupportedTokenizerError: `offsets` are asked for, and a component has none that are
+                exactly the fast tokenizer's; the error names it.
         """
         texts, _ = _as_batch(texts)
         spans = self._path.spans(texts)
-        return Encoded(
-            _ragged(spans.tokens),
-            tf.RaggedTensor.from_row_splits(spans.span, spans.splits, validate=False),
+        mask_spans = tf.RaggedTensor.from_row_splits(spans.span, spans.splits, validate=False)
+        if not offsets:
+            return Encoded(_ragged(spans.tokens), mask_spans)
+        found = self._general.offsets(texts)
+        both = (
+            tf.RaggedTensor.from_row_splits(values, found.tokens.splits, validate=False)
+            for values in (found.characters, found.bytes)
         )
+        return Encoded(_ragged(spans.tokens), mask_spans, *both)
 
     @tf.autograph.experimental.do_not_convert
     def __call__(

@@ -16,9 +16,10 @@ from tests.tokenizer_graph import sentencepiece_like, trained
 from tests.tokenizer_graph.parity import assert_ids_equal
 from tfmlm.tokenizer_graph import GraphTokenizer
 
-ROWS = ("bert_uncased", "bert_cased")
+ROWS = ("bert_uncased text", "bert_cased text")  # by the op of TF Text
+BY_CLASS = ("bert_uncased", "bert_cased")
 WORDS = ("roberta", "modernbert_like", "xlm_roberta", "xlm_roberta_converted", "albert")
-FAMILIES = (*ROWS, *WORDS, "camembert")
+FAMILIES = (*ROWS, *BY_CLASS, *WORDS, "camembert")
 
 SPACED = "Paris – “the   city” – isn't far.\tOr is it?\n"
 PIECES = [
@@ -30,9 +31,10 @@ PIECES = [
 
 @functools.lru_cache
 def _graph(family: str):
+    family, _, ops = family.partition(" ")
     if family in trained.TOKENIZERS:
         fast = trained.TOKENIZERS[family]()
-        graph = GraphTokenizer.from_tokenizer(fast)
+        graph = GraphTokenizer.from_tokenizer(fast, ops=ops or "core")
         return graph, fast.backend_tokenizer, fast.mask_token
     rust = sentencepiece_like.FAMILIES[family]()
     mask = next(

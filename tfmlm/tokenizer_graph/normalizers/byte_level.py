@@ -20,6 +20,11 @@ class ByteLevel(tf.Module):
     def __call__(self, stream: tf.Tensor) -> tf.Tensor:
         return self._alphabet(stream)
 
+    def with_sources(self, stream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """See `Normalizer`."""
+        values, _, sources = self._alphabet.with_sources(stream, None)
+        return values, sources
+
 
 @builds(ByteLevelNormalizer)
 def build(spec: ByteLevelNormalizer, context: BuildContext) -> Normalizer:

@@ -16,7 +16,7 @@ import tensorflow as tf
 from tfmlm.tokenizer_graph import probe
 from tfmlm.tokenizer_graph import spec as specs
 from tfmlm.tokenizer_graph.normalizers.unicode_data import decomposition, unicode_data
-from tfmlm.tokenizer_graph.normalizers.unicode_forms import Reorder
+from tfmlm.tokenizer_graph.normalizers.unicode_forms import Reorder, consumed_sources
 from tfmlm.tokenizer_graph.ops.branches import branch
 from tfmlm.tokenizer_graph.ops.tables import FlagTable, MapTable
 
@@ -94,6 +94,25 @@ class ContextFree(tf.Module):
             lambda: self._after(self._reorder(self._decompose(self._before(stream)))),
             lambda: self._table(stream),
         )
+
+    def with_sources(self, stream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """See `Normalizer`."""
+
+        def by_table() -> tuple[tf.Tensor, tf.Tensor]:
+            return self._table.with_sources(stream)[:2]
+
+        if self._staying is None:
+            return by_table()
+
+        def in_steps() -> tuple[tf.Tensor, tf.Tensor]:
+            values, sources, _ = self._before.with_sources(stream)
+            values, _, number = self._decompose.with_sources(values)
+            values, consumes = self._reorder.with_flags(values, tf.equal(number, 0))
+            sources = tf.gather(sources, consumed_sources(tf.cast(consumes, tf.int64)))
+            values, own, _ = self._after.with_sources(values)
+            return values, tf.gather(sources, own)
+
+        return branch(tf.reduce_any(self._staying(stream)), in_steps, by_table)
 
 
 def _dropped(components: Sequence[dict[str, Any]]) -> set[int]:

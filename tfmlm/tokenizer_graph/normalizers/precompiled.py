@@ -83,13 +83,50 @@ class PrecompiledNormalizer(tf.Module):
         bits = self._bits(stream)
         stream = tf.cond(
             _graphemes.may_join(stream, bits),
-            lambda: self._clusters(stream, bits),
+            lambda: self._clusters(stream, bits)[0],
             lambda: stream,
         )
         return self._characters(stream)
 
-    def _clusters(self, stream: tf.Tensor, bits: tf.Tensor) -> tf.Tensor:
-        """Makes each short cluster that begins with a key one element."""
+    def with_sources(self, stream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """See `Normalizer`.
+
+        What becomes empty at the start of a segment is not counted by the Rust library, so that
+        all that follows is said to stand so much too early; elsewhere it is counted to what stands
+        before it (`spm_precompiled`, `replace`).
+        """
+        clusters, kept = self._clusters(stream, self._bits(stream))
+        size = tf.size(stream, tf.int64)
+        length = tf.concat([kept[1:], size[tf.newaxis]], 0) - kept
+        values, unit, number = self._characters.with_sources(clusters)
+        units = tf.size(kept, tf.int64)
+        outputs = tf.math.unsorted_segment_sum(tf.ones_like(unit), unit, units)
+        own = tf.gather(length, unit)
+        source = tf.gather(kept, unit) + tf.minimum(number, own - 1)
+        # an added character before something that became empty takes that one's place
+        emptied = tf.concat([outputs[1:], [1]], 0) < 1
+        is_last = tf.equal(number + 1, tf.gather(outputs, unit))
+        moved = is_last & (number >= own) & tf.gather(emptied, unit)
+        source = tf.where(moved, tf.gather(kept, unit) + own, source)
+        # elements that became empty at the start of each segment
+        barrier = clusters >= GAP
+        segment = tf.cumsum(tf.cast(barrier, tf.int64), exclusive=True)
+        is_solid = tf.cast(outputs > 0, tf.int64)
+        seen = tf.cumsum(is_solid, exclusive=True)
+        first_seen = tf.math.unsorted_segment_min(seen, segment, units + 1)
+        leading = (outputs < 1) & tf.equal(seen, tf.gather(first_seen, segment))
+        lost = tf.math.unsorted_segment_sum(
+            tf.where(leading, length, tf.zeros_like(length)), segment, units + 1
+        )
+        shift = tf.gather(lost, tf.gather(segment, unit))
+        return values, tf.where(tf.gather(barrier, unit), source, source - shift)
+
+    def _clusters(self, stream: tf.Tensor, bits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Makes each short cluster that begins with a key one element.
+
+        Returns:
+            The stream, int32 [m], and where each element started before, int64 [m].
+        """
         inside = _graphemes.joins(stream, bits)
         number = tf.cumsum(tf.cast(tf.logical_not(inside), tf.int32)) - 1
         size = tf.ones_like(stream)
@@ -107,7 +144,7 @@ class PrecompiledNormalizer(tf.Module):
             result = tf.where(begins & (result < 0) & (length > more), found, result)
         matched = tf.gather(tf.math.segment_max(result, number), number) >= 0
         kept = tf.where(tf.logical_not(inside & matched))[:, 0]
-        return tf.gather(tf.where(result >= 0, result, stream), kept)
+        return tf.gather(tf.where(result >= 0, result, stream), kept), kept
 
 
 def _reachable(keys: Mapping[str, str]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfmlm.tokenizer_graph.component import GAP, ROW, BuildContext, Normalizer
-from tfmlm.tokenizer_graph.ops.edit import splice
+from tfmlm.tokenizer_graph.ops.edit import splice, spliced_sources
 from tfmlm.tokenizer_graph.ops.shift import places_of, previous
 from tfmlm.tokenizer_graph.ops.tables import constant
 from tfmlm.tokenizer_graph.registry import builds
@@ -21,10 +21,19 @@ class PrependText(tf.Module):
         self._length = len(spec.prepend)
 
     def __call__(self, stream: tf.Tensor) -> tf.Tensor:
+        return self._prepended(stream)[0]
+
+    def with_sources(self, stream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """See `Normalizer`: the text stands where the character behind it does."""
+        values, index, firsts = self._prepended(stream)
+        return values, spliced_sources(tf.size(stream, tf.int64), index, firsts)
+
+    def _prepended(self, stream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """The new stream, its indices (see `splice`), and before what the text was put."""
         before = previous(stream, ROW)
         firsts = places_of(tf.logical_and(stream < GAP, before >= GAP))
         index = splice(tf.size(stream, tf.int64), firsts, firsts, self._length)
-        return tf.gather(tf.concat([stream, self._text], 0), index)
+        return tf.gather(tf.concat([stream, self._text], 0), index), index, firsts
 
 
 @builds(Prepend)

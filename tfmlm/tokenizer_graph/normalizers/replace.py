@@ -7,7 +7,7 @@ import tensorflow as tf
 from tfmlm.tokenizer_graph.component import BuildContext, Normalizer
 from tfmlm.tokenizer_graph.normalizers.context_free import ContextFree, is_context_free
 from tfmlm.tokenizer_graph.ops.branches import branch
-from tfmlm.tokenizer_graph.ops.edit import splice
+from tfmlm.tokenizer_graph.ops.edit import splice, spliced_sources
 from tfmlm.tokenizer_graph.ops.matching import LiteralMatcher
 from tfmlm.tokenizer_graph.ops.regex import RegexMatcher
 from tfmlm.tokenizer_graph.ops.tables import constant
@@ -32,17 +32,29 @@ class Replace(tf.Module):
         literal = self._literal
         if literal is None:
             starts, ends = self._regex(stream, tf.fill(tf.shape(stream), False))
-            return self._put(stream, starts, ends)
+            return self._put(stream, starts, ends)[0]
         candidates = literal.candidates(stream)
         return branch(
             tf.reduce_any(candidates),
-            lambda: self._put(stream, *literal(stream, candidates)[:2]),
+            lambda: self._put(stream, *literal(stream, candidates)[:2])[0],
             lambda: stream,
         )
 
-    def _put(self, stream: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor) -> tf.Tensor:
+    def with_sources(self, stream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """See `Normalizer`: the content stands where the last character of its match did."""
+        if self._literal is None:
+            starts, ends = self._regex(stream, tf.fill(tf.shape(stream), False))
+        else:
+            starts, ends, _ = self._literal(stream, self._literal.candidates(stream))
+        values, index = self._put(stream, starts, ends)
+        return values, spliced_sources(tf.size(stream, tf.int64), index, ends - 1)
+
+    def _put(
+        self, stream: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """The new stream and its indices, see `splice`."""
         index = splice(tf.size(stream, tf.int64), starts, ends, self._length)
-        return tf.gather(tf.concat([stream, self._content], 0), index)
+        return tf.gather(tf.concat([stream, self._content], 0), index), index
 
 
 @builds(ReplaceNormalizer)

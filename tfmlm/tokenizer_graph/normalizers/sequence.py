@@ -17,7 +17,7 @@ DECOMPOSITIONS = (specs.NFD, specs.NFKD)
 class Chain(tf.Module):
     """Normalizers one after the other."""
 
-    def __init__(self, parts: list) -> None:
+    def __init__(self, parts: list[Normalizer]) -> None:
         super().__init__()
         self.parts = parts
 
@@ -25,6 +25,14 @@ class Chain(tf.Module):
         for part in self.parts:
             stream = part(stream)
         return stream
+
+    def with_sources(self, stream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """See `Normalizer`."""
+        sources = tf.range(tf.size(stream, tf.int64))
+        for part in self.parts:
+            stream, own = part.with_sources(stream)
+            sources = tf.gather(sources, own)
+        return stream, sources
 
 
 @builds(NormalizerSequence)
@@ -35,7 +43,7 @@ def build(spec: NormalizerSequence, context: BuildContext) -> Normalizer:
 
 def chain(atoms: list[specs.Component], context: BuildContext) -> tf.Module:
     """Compiles atoms, the longest possible runs as one table."""
-    parts = []
+    parts: list[Normalizer] = []
     index = 0
     while index < len(atoms):
         end, form = _run(atoms, index)

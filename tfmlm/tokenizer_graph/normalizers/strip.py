@@ -7,6 +7,7 @@ import tensorflow as tf
 from tfmlm.tokenizer_graph import probe
 from tfmlm.tokenizer_graph.component import GAP, ROW, BuildContext, Normalizer
 from tfmlm.tokenizer_graph.ops.branches import branch
+from tfmlm.tokenizer_graph.ops.shift import places_of
 from tfmlm.tokenizer_graph.ops.tables import FlagTable
 from tfmlm.tokenizer_graph.registry import builds
 from tfmlm.tokenizer_graph.spec import StripNormalizer
@@ -26,7 +27,16 @@ class Strip(tf.Module):
         space = self._space(stream)
         return branch(tf.reduce_any(space), lambda: self._strip(stream, space), lambda: stream)
 
+    def with_sources(self, stream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """See `Normalizer`."""
+        kept = places_of(self._kept(stream, self._space(stream)))
+        return tf.gather(stream, kept), kept
+
     def _strip(self, stream: tf.Tensor, space: tf.Tensor) -> tf.Tensor:
+        return tf.boolean_mask(stream, self._kept(stream, space))
+
+    def _kept(self, stream: tf.Tensor, space: tf.Tensor) -> tf.Tensor:
+        """bool [n]: what is not dropped of a stream (int32 [n]) with whitespace (bool [n])."""
         solid = tf.logical_not(space)
         # what stands before and behind each run of whitespace; the text ends with a ROW
         values = tf.concat([[ROW], tf.boolean_mask(stream, solid)], 0)
@@ -37,7 +47,7 @@ class Strip(tf.Module):
         if self._right:
             last = tf.size(values) - 1
             outer = tf.logical_or(outer, tf.gather(values, tf.minimum(index + 1, last)) >= GAP)
-        return tf.boolean_mask(stream, tf.logical_or(solid, tf.logical_not(outer)))
+        return tf.logical_or(solid, tf.logical_not(outer))
 
 
 @builds(StripNormalizer)

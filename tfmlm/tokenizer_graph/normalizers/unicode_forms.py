@@ -12,7 +12,7 @@ import tensorflow as tf
 from tfmlm.tokenizer_graph import probe
 from tfmlm.tokenizer_graph.normalizers.unicode_data import decomposition, unicode_data
 from tfmlm.tokenizer_graph.ops.branches import branch
-from tfmlm.tokenizer_graph.ops.regex import following_true
+from tfmlm.tokenizer_graph.ops.regex import following_true, last_true
 from tfmlm.tokenizer_graph.ops.shift import column, following, lower_bound, places_of, previous
 from tfmlm.tokenizer_graph.ops.tables import FlagTable, MapTable, ValueTable, constant
 
@@ -35,7 +35,16 @@ class Reorder(tf.Module):
         wrong = tf.logical_and(later > 0, ranks > later)
         return branch(tf.reduce_any(wrong), lambda: self._sort(stream, ranks), lambda: stream)
 
+    def with_flags(self, stream: tf.Tensor, flags: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """As a call; a flag (bool [n]) goes where its element goes."""
+        order = self._order(self.rank(stream))
+        return tf.gather(stream, order), tf.gather(flags, order)
+
     def _sort(self, stream: tf.Tensor, ranks: tf.Tensor) -> tf.Tensor:
+        return tf.gather(stream, self._order(ranks))
+
+    def _order(self, ranks: tf.Tensor) -> tf.Tensor:
+        """Which element goes where, int64 [n], by the classes of all (int32 [n])."""
         is_mark = ranks > 0
         places = places_of(is_mark)
         run = tf.cumsum(tf.cast(tf.logical_not(is_mark), tf.int64))
@@ -43,9 +52,9 @@ class Reorder(tf.Module):
         key = tf.gather(run, places) * (1 << RANK_BITS) + tf.cast(
             tf.gather(ranks, places), tf.int64
         )
-        size = tf.size(stream, tf.int64)
-        order = tf.sort(key * size + places) % size
-        return tf.tensor_scatter_nd_update(stream, column(places), tf.gather(stream, order))
+        size = tf.size(ranks, tf.int64)
+        order = tf.sort(key * size + places) % tf.maximum(size, 1)
+        return tf.tensor_scatter_nd_update(tf.range(size), column(places), order)
 
 
 class Compose(tf.Module):
@@ -69,6 +78,19 @@ class Compose(tf.Module):
         self._soft = FlagTable({b for _, b in pairs if b not in marks})
 
     def __call__(self, stream: tf.Tensor) -> tf.Tensor:
+        stream, removed, _ = self._composed(stream)
+        return tf.boolean_mask(stream, tf.logical_not(removed))
+
+    def with_counts(self, stream: tf.Tensor, counts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """As a call; what is joined adds its count (int64 [n]) to that of what it joins."""
+        stream, removed, hard = self._composed(stream)
+        own = tf.where(removed, last_true(hard), tf.range(tf.size(stream, tf.int64)))
+        counts = tf.math.unsorted_segment_sum(counts, own, tf.size(stream, tf.int64))
+        kept = places_of(tf.logical_not(removed))
+        return tf.gather(stream, kept), tf.gather(counts, kept)
+
+    def _composed(self, stream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """The stream with composites; what they have taken in; what may start one: bool [n]."""
         ranks = self._rank(stream)
         soft = self._soft(stream)
         hard = tf.logical_not(tf.logical_or(ranks > 0, soft))
@@ -119,7 +141,23 @@ class Compose(tf.Module):
             ),
         )
         stream = tf.tensor_scatter_nd_update(stream, column(heads), starters)
-        return tf.boolean_mask(stream, tf.logical_not(removed))
+        return stream, removed, hard
+
+
+def consumed_sources(counts: tf.Tensor) -> tf.Tensor:
+    """Which element each one stands for, when it takes the place of so many of the text before.
+
+    So the Rust library aligns texts (`NormalizedString::transform`): one that takes the place of
+    none stands with the one before it.
+
+    Args:
+        counts: int64 [m].
+
+    Returns:
+        int64 [m].
+    """
+    before = tf.cumsum(counts, exclusive=True)
+    return tf.where(counts > 0, before, tf.maximum(before - 1, 0))
 
 
 class UnicodeForm(tf.Module):
@@ -162,3 +200,12 @@ class UnicodeForm(tf.Module):
     def _full(self, stream: tf.Tensor) -> tf.Tensor:
         stream = self._reorder(self._decompose(stream))
         return self._compose(stream) if self._composes else stream
+
+    def with_sources(self, stream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """See `Normalizer`."""
+        values, _, number = self._decompose.with_sources(stream)
+        values, consumes = self._reorder.with_flags(values, tf.equal(number, 0))
+        counts = tf.cast(consumes, tf.int64)
+        if self._composes:
+            values, counts = self._compose.with_counts(values, counts)
+        return values, consumed_sources(counts)

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfmlm.tokenizer_graph.component import GAP
 from tfmlm.tokenizer_graph.ops.branches import branch
+from tfmlm.tokenizer_graph.ops.shift import repeated
 from tfmlm.tokenizer_graph.ops.tables import constant
 
 
@@ -27,6 +28,14 @@ def byte_characters() -> list[int]:
     return characters
 
 
+def utf8_lengths(stream: tf.Tensor) -> tf.Tensor:
+    """Bytes of each code point (int32 [n]) in UTF-8, int64 [n]; 1 for barriers."""
+    lengths = tf.ones_like(stream)
+    for first in (0x80, 0x800, 0x10000):
+        lengths += tf.cast(stream >= first, tf.int32)
+    return tf.cast(tf.where(stream < GAP, lengths, 1), tf.int64)
+
+
 class ByteAlphabet(tf.Module):
     """Code points to the characters of their UTF-8 bytes."""
 
@@ -39,6 +48,13 @@ class ByteAlphabet(tf.Module):
     def __call__(self, stream: tf.Tensor) -> tf.Tensor:
         """int32 [n] -> int32 [m]; barriers stay."""
         return self.with_flags(stream, None)[0]
+
+    def with_sources(
+        self, stream: tf.Tensor, flags: tf.Tensor | None
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """As `with_flags`; also from which element each one comes, int64 [m]."""
+        values, flags = self.with_flags(stream, flags)
+        return values, flags, repeated(utf8_lengths(stream))
 
     def with_flags(self, stream: tf.Tensor, flags: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
         """As a call; a flag (bool [n]) goes to the first byte of its code point (bool [m])."""
@@ -56,13 +72,7 @@ class ByteAlphabet(tf.Module):
         return tf.where(stream < 0x80, characters, stream)
 
     def _expand(self, stream: tf.Tensor, flags: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        lengths = (
-            1
-            + tf.cast(stream >= 0x80, tf.int32)
-            + tf.cast(stream >= 0x800, tf.int32)
-            + tf.cast(stream >= 0x10000, tf.int32)
-        )
-        lengths = tf.where(stream < GAP, lengths, 1)
+        lengths = tf.cast(utf8_lengths(stream), tf.int32)
         four = tf.range(tf.size(stream)) * 4
         place = tf.raw_ops.RaggedRange(
             starts=four, limits=four + lengths, deltas=tf.ones_like(four)

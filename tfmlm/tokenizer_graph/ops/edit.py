@@ -24,6 +24,22 @@ def splice(size: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor, length: int) -> 
     ).rt_dense_values
 
 
+def spliced_sources(size: tf.Tensor, index: tf.Tensor, owners: tf.Tensor) -> tf.Tensor:
+    """Where the elements of a spliced text come from.
+
+    Args:
+        size: int64 scalar, elements of the text.
+        index: int64 [n], from `splice`.
+        owners: int64 [m], the element in whose place each replacement stands.
+
+    Returns:
+        int64 [n], elements of the text.
+    """
+    which = tf.cumsum(tf.cast(tf.equal(index, size), tf.int64)) - 1
+    owner = tf.gather(tf.concat([owners, [0]], 0), tf.maximum(which, 0))
+    return tf.where(index >= size, owner, index)
+
+
 def alternate(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
     """[a0, b0, a1, b1, ...]"""
     return tf.reshape(tf.stack([first, second], 1), [-1])

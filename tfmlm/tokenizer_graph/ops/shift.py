@@ -27,6 +27,13 @@ def column(values: tf.Tensor) -> tf.Tensor:
     return tf.expand_dims(values, 1)
 
 
+def repeated(counts: tf.Tensor) -> tf.Tensor:
+    """Each index as often as `counts` (int64 [n]) says, int64 [m]: [2, 0, 1] -> [0, 0, 2]."""
+    ends = tf.cumsum(counts)
+    total = tf.reduce_sum(counts)
+    return upper_bound(ends, tf.range(total))
+
+
 def lower_bound(ascending: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
     """How many elements of `ascending` [n] are less than each value [m], int64 [m].
 

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from tfmlm.tokenizer_graph.component import ADDED, GAP
 from tfmlm.tokenizer_graph.ops.branches import branch
+from tfmlm.tokenizer_graph.ops.shift import repeated
 
 PAGE_BITS = 8
 PAGE = 1 << PAGE_BITS
@@ -137,6 +138,16 @@ class MapTable(tf.Module):
             lambda: self._expand(first, lengths),
             lambda: first,
         )
+
+    def with_sources(self, stream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """As a call; also from which element each one comes, and as its how manieth: int64 [m]."""
+        entries = self._table(stream)
+        first = stream + tf.bitwise.right_shift(entries, LENGTH_BITS)
+        lengths = tf.cast(tf.bitwise.bitwise_and(entries, MAX_LENGTH), tf.int64)
+        source = repeated(lengths)
+        number = tf.range(tf.size(source, tf.int64))
+        number -= tf.gather(tf.cumsum(lengths, exclusive=True), source)
+        return self._expand(first, tf.cast(lengths, tf.int32)), source, number
 
     def _expand(self, first: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
         # One range op makes the new text: ranges of the pool lie above LIMIT, a single code

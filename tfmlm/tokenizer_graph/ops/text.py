@@ -52,12 +52,16 @@ class Words(NamedTuple):
         splits: int64 [words + 1].
         barriers: int32 [b], the `ROW` and added token values, in order.
         words_before: int64 [b], how many words stand before each barrier.
+        places: int64 [n], where in the stream the code points stand.
+        barrier_places: int64 [b], where in the stream the barriers stand.
     """
 
     codepoints: tf.Tensor
     splits: tf.Tensor
     barriers: tf.Tensor
     words_before: tf.Tensor
+    places: tf.Tensor
+    barrier_places: tf.Tensor
 
 
 def cut_words(stream: tf.Tensor, starts: tf.Tensor) -> Words:
@@ -71,7 +75,7 @@ def cut_words(stream: tf.Tensor, starts: tf.Tensor) -> Words:
     splits = tf.concat([firsts, tf.shape(kept, tf.int64)], 0)
     places = places_of(stream > GAP)
     words_before = lower_bound(tf.gather(kept, firsts), places)
-    return Words(codepoints, splits, tf.gather(stream, places), words_before)
+    return Words(codepoints, splits, tf.gather(stream, places), words_before, kept, places)
 
 
 def place_barriers(

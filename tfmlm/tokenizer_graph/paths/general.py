@@ -14,15 +14,17 @@ from tfmlm.tokenizer_graph.component import (
     BuildContext,
     Model,
     Normalizer,
+    Offsets,
     PostProcessor,
     PreTokenizer,
     Spans,
     Tokens,
 )
 from tfmlm.tokenizer_graph.ops.branches import branch
+from tfmlm.tokenizer_graph.ops.byte_alphabet import utf8_lengths
 from tfmlm.tokenizer_graph.ops.edit import splice
 from tfmlm.tokenizer_graph.ops.matching import LiteralMatcher
-from tfmlm.tokenizer_graph.ops.shift import places_of, previous
+from tfmlm.tokenizer_graph.ops.shift import column, places_of, previous, repeated, upper_bound
 from tfmlm.tokenizer_graph.ops.tables import FlagTable, constant
 from tfmlm.tokenizer_graph.ops.text import (
     cut_words,
@@ -31,6 +33,7 @@ from tfmlm.tokenizer_graph.ops.text import (
     place_barriers,
 )
 from tfmlm.tokenizer_graph.paths.mask_spans import align
+from tfmlm.tokenizer_graph.post_processors.trim import Trim
 from tfmlm.tokenizer_graph.spec import prepends_first
 
 
@@ -42,6 +45,7 @@ class GeneralPath(tf.Module):
         before, after: what finds added tokens before and after the normalizer.
         normalizer, pre_tokenizer, model: the compiled components.
         assemble: puts special tokens around a single text.
+        trim: what the post-processor does to offsets.
     """
 
     def __init__(
@@ -53,12 +57,13 @@ class GeneralPath(tf.Module):
         pre_tokenizer: PreTokenizer | None,
         model: Model,
         assemble: PostProcessor,
+        trim: Trim,
     ) -> None:
         super().__init__()
         spec = context.spec
         self._before, self._after = before, after
         self._normalizer, self._pre_tokenizer = normalizer, pre_tokenizer
-        self._model, self._assemble = model, assemble
+        self._model, self._assemble, self._trim = model, assemble, trim
         self._vanishing = None
         if spec.normalizer is not None and prepends_first(spec.pre_tokenizer):
             component = [spec.normalizer.to_json()]
@@ -147,6 +152,69 @@ class GeneralPath(tf.Module):
         literal = tf.boolean_mask(positions, tf.equal(barriers, self._mask_barrier))
         return align(raw, places[0], span, tokens, literal, self._mask_id)
 
+    def offsets(self, texts: tf.Tensor) -> Offsets:
+        """tf.string [batch] -> ids, and where each token stands in its text.
+
+        Raises:
+            UnsupportedTokenizerError: the model or the post-processor does not allow it.
+        """
+        stream, byte_starts = decode_rows_with_offsets(texts)
+        row_ends = places_of(tf.equal(stream, ROW))
+        # from which to which code point of all texts each element goes
+        begins = tf.range(tf.size(stream, tf.int64))
+        ends = begins + 1
+        stripped = tf.zeros([tf.size(stream), 2], tf.int64)
+        if self._before is not None:
+            found = self._before.extract(stream)
+            stream, begins, ends = found.stream, found.taken_from, found.taken_to
+            stripped = found.stripped()
+        if self._normalizer is not None:
+            normalized, source = self._normalizer.with_sources(stream)
+            if self._vanishing is not None:
+                lost = self._vanishing(stream)
+                normalized, source = _with_lost_fronts(stream, lost, normalized, source)
+            stream, begins, ends = normalized, tf.gather(begins, source), tf.gather(ends, source)
+            stripped = tf.gather(stripped, source)
+        if self._after is not None:
+            found = self._after.extract(stream)
+            stream = found.stream
+            begins = tf.gather(begins, found.taken_from)
+            ends = tf.gather(ends, found.taken_to - 1)
+            stripped = tf.gather(stripped, found.origin) + found.stripped()
+        starts = tf.fill(tf.shape(stream), False)
+        if self._pre_tokenizer is not None:
+            stream, starts, source = self._pre_tokenizer.with_sources(stream, starts)
+            begins, ends = tf.gather(begins, source), tf.gather(ends, source)
+            stripped = tf.gather(stripped, source)
+        words = cut_words(stream, starts)
+        ids, id_splits, first, last = self._model.located(words.codepoints, words.splits)
+        place = words.places
+        if self._model.counts_bytes:
+            place = tf.gather(place, repeated(utf8_lengths(words.codepoints)))
+        own = tf.stack(
+            [
+                tf.gather(begins, tf.gather(place, first)),
+                tf.gather(ends, tf.gather(place, last - 1)),
+            ],
+            1,
+        )
+        tokens, positions = place_barriers(words, ids, id_splits, self._added_ids)
+        is_added = tf.not_equal(words.barriers, ROW)
+        added_at = tf.boolean_mask(positions, is_added)
+        added = tf.boolean_mask(words.barrier_places, is_added)
+        span = tf.stack([tf.gather(begins, added), tf.gather(ends, added)], 1)
+        total = tf.size(tokens.ids, tf.int64)
+        taken = tf.scatter_nd(column(added_at), tf.ones_like(added_at), total[tf.newaxis])
+        order = tf.concat([places_of(tf.equal(taken, 0)), added_at], 0)
+        shape = tf.stack([total, 2])
+        span = tf.scatter_nd(column(order), tf.concat([own, span], 0), shape)
+        row = upper_bound(tokens.splits[1:], tf.range(total))
+        row_starts = tf.concat([tf.zeros([1], tf.int64), row_ends + 1], 0)
+        start = tf.gather(row_starts, row)[:, tf.newaxis]
+        stripped = tf.scatter_nd(column(added_at), tf.gather(stripped, added), shape)
+        characters = self._trim(tokens, span - start, stripped)
+        return Offsets(tokens, characters, tf.gather(byte_starts, characters + start))
+
     def _masks(
         self, stream: tf.Tensor, origin: tf.Tensor, ends: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -165,6 +233,28 @@ def _mark_lost_fronts(stream: tf.Tensor, lost: tf.Tensor) -> tf.Tensor:
     places = tf.boolean_mask(row_starts, lost)
     index = splice(tf.size(stream, tf.int64), places, places, 1)
     return tf.gather(tf.concat([stream, [GAP]], 0), index)
+
+
+def _with_lost_fronts(
+    stream: tf.Tensor, vanishes: tf.Tensor, normalized: tf.Tensor, source: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """As `_mark_lost_fronts`, with sources.
+
+    Args:
+        stream: int32 [n], before the normalizer.
+        vanishes: bool [n], what leaves nothing there.
+        normalized: int32 [m].
+        source: int64 [m].
+    """
+    first = tf.equal(previous(stream, ROW), ROW)
+    lost = tf.boolean_mask(tf.logical_and(vanishes, first), first)
+    ends = places_of(tf.equal(normalized, ROW))
+    places = tf.boolean_mask(tf.concat([[0], ends[:-1] + 1], 0), lost)
+    index = splice(tf.size(normalized, tf.int64), places, places, 1)
+    return (
+        tf.gather(tf.concat([normalized, [GAP]], 0), index),
+        tf.gather(tf.concat([source, [0]], 0), index),
+    )
 
 
 def components(

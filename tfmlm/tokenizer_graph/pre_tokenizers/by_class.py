@@ -12,6 +12,7 @@ from tfmlm.tokenizer_graph import probe
 from tfmlm.tokenizer_graph.component import GAP
 from tfmlm.tokenizer_graph.ops.shift import previous
 from tfmlm.tokenizer_graph.ops.tables import ValueTable
+from tfmlm.tokenizer_graph.pre_tokenizers.in_place import InPlace
 
 WORD, REMOVED, ISOLATED = 0, 1, 2
 
@@ -39,7 +40,7 @@ def members(classes: np.ndarray, wanted: int) -> np.ndarray:
     return np.flatnonzero(classes == wanted)
 
 
-class IsolateOrRemove(tf.Module):
+class IsolateOrRemove(InPlace):
     """Removes code points of one class and makes each of another a word of its own.
 
     Args:

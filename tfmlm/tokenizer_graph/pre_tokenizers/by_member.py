@@ -6,10 +6,11 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlm.tokenizer_graph.ops.tables import FlagTable
+from tfmlm.tokenizer_graph.pre_tokenizers.in_place import InPlace
 from tfmlm.tokenizer_graph.pre_tokenizers.split_at import flags_of_single, split_at
 
 
-class SplitAtMembers(tf.Module):
+class SplitAtMembers(InPlace):
     """Every code point of the set is a match by itself."""
 
     def __init__(self, members: np.ndarray, behavior: str, invert: bool = False) -> None:

@@ -8,7 +8,7 @@ from tfmlm.tokenizer_graph.component import GAP, BuildContext, PreTokenizer
 from tfmlm.tokenizer_graph.ops.byte_alphabet import ByteAlphabet
 from tfmlm.tokenizer_graph.ops.regex import boundaries
 from tfmlm.tokenizer_graph.pre_tokenizers.gpt2_split import Gpt2Split
-from tfmlm.tokenizer_graph.pre_tokenizers.prefix import put_before
+from tfmlm.tokenizer_graph.pre_tokenizers.prefix import put_before, put_before_with_sources
 from tfmlm.tokenizer_graph.registry import builds
 from tfmlm.tokenizer_graph.spec import ByteLevelPreTokenizer, atoms
 
@@ -31,14 +31,33 @@ class ByteLevel(tf.Module):
 
     def __call__(self, stream: tf.Tensor, starts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         if self._add_prefix_space:
-            first = tf.logical_and(boundaries(stream, starts), stream < GAP)
-            lacking = tf.logical_and(first, tf.not_equal(stream, SPACE))
+            lacking = self._lacking(stream, starts)
             stream, starts = put_before(stream, starts, lacking, SPACE)
         if self._split is not None:
             stream, starts = self._split(stream, starts)
         if self._alphabet is not None:
             stream, starts = self._alphabet.with_flags(stream, starts)
         return stream, starts
+
+    def with_sources(
+        self, stream: tf.Tensor, starts: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """See `PreTokenizer`."""
+        sources = tf.range(tf.size(stream, tf.int64))
+        if self._add_prefix_space:
+            lacking = self._lacking(stream, starts)
+            stream, starts, sources = put_before_with_sources(stream, starts, lacking, SPACE)
+        if self._split is not None:
+            stream, starts = self._split(stream, starts)
+        if self._alphabet is not None:
+            stream, starts, own = self._alphabet.with_sources(stream, starts)
+            sources = tf.gather(sources, own)
+        return stream, starts, sources
+
+    def _lacking(self, stream: tf.Tensor, starts: tf.Tensor) -> tf.Tensor:
+        """bool [n]: first characters of words that are no space."""
+        first = tf.logical_and(boundaries(stream, starts), stream < GAP)
+        return tf.logical_and(first, tf.not_equal(stream, SPACE))
 
 
 @builds(ByteLevelPreTokenizer)

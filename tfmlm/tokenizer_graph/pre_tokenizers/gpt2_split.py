@@ -15,13 +15,14 @@ from tfmlm.tokenizer_graph.ops.branches import branch
 from tfmlm.tokenizer_graph.ops.regex import boundaries, rust_class
 from tfmlm.tokenizer_graph.ops.shift import column, following, places_of, previous
 from tfmlm.tokenizer_graph.ops.tables import ValueTable
+from tfmlm.tokenizer_graph.pre_tokenizers.in_place import InPlace
 
 GPT2_PATTERN = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 BARRIER, OTHER, LETTER, NUMBER, WHITESPACE, SPACE = range(6)
 CONTRACTIONS = ("s", "t", "m", "d", "re", "ve", "ll")
 
 
-class Gpt2Split(tf.Module):
+class Gpt2Split(InPlace):
     """The split by `GPT2_PATTERN`, every match a word."""
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfmlm.tokenizer_graph.component import GAP, ROW, BuildContext, PreTokenizer
 from tfmlm.tokenizer_graph.ops.regex import boundaries
 from tfmlm.tokenizer_graph.ops.shift import previous
-from tfmlm.tokenizer_graph.pre_tokenizers.prefix import put_before
+from tfmlm.tokenizer_graph.pre_tokenizers.prefix import put_before_with_sources
 from tfmlm.tokenizer_graph.pre_tokenizers.split_at import flags_of_single, split_at
 from tfmlm.tokenizer_graph.registry import builds
 from tfmlm.tokenizer_graph.spec import MetaspacePreTokenizer
@@ -28,6 +28,13 @@ class Metaspace(tf.Module):
         self._split = spec.split
 
     def __call__(self, stream: tf.Tensor, starts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return self.with_sources(stream, starts)[:2]
+
+    def with_sources(
+        self, stream: tf.Tensor, starts: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """See `PreTokenizer`."""
+        sources = tf.range(tf.size(stream, tf.int64))
         stream = tf.where(tf.equal(stream, SPACE), self._replacement, stream)
         if self._scheme != "never":
             if self._scheme == "always":
@@ -37,11 +44,14 @@ class Metaspace(tf.Module):
                 first = tf.equal(before, ROW)
             lacking = tf.logical_and(first, tf.not_equal(stream, self._replacement))
             lacking = tf.logical_and(lacking, stream < GAP)
-            stream, starts = put_before(stream, starts, lacking, self._replacement)
+            stream, starts, sources = put_before_with_sources(
+                stream, starts, lacking, self._replacement
+            )
         if not self._split:
-            return stream, starts
+            return stream, starts, sources
         inside = tf.equal(stream, self._replacement)
-        return split_at(stream, starts, inside, flags_of_single(inside), "MergedWithNext")
+        firsts = flags_of_single(inside)
+        return *split_at(stream, starts, inside, firsts, "MergedWithNext"), sources
 
 
 @builds(MetaspacePreTokenizer)

@@ -10,12 +10,13 @@ from tfmlm.tokenizer_graph.ops.matching import LiteralMatcher
 from tfmlm.tokenizer_graph.ops.regex import RegexMatcher, boundaries, rust_class
 from tfmlm.tokenizer_graph.pre_tokenizers.by_member import SplitAtMembers
 from tfmlm.tokenizer_graph.pre_tokenizers.gpt2_split import GPT2_PATTERN, Gpt2Split
+from tfmlm.tokenizer_graph.pre_tokenizers.in_place import InPlace
 from tfmlm.tokenizer_graph.pre_tokenizers.split_at import flags_of_spans, split_at
 from tfmlm.tokenizer_graph.registry import builds
 from tfmlm.tokenizer_graph.spec import Split, patterns
 
 
-class SplitAtMatches(tf.Module):
+class SplitAtMatches(InPlace):
     """Splits at the matches of a pattern of more than one character."""
 
     def __init__(self, spec: Split) -> None:
