@@ -22,13 +22,27 @@ class UnsupportedTokenizerError(UserError):
         path: where the component is in `tokenizer.json`, such as `normalizer.normalizers[2]`.
         received: what stands there.
         supported: what could stand there.
+        component: the path of the whole component, if `path` is that of a setting in it, and its
+            type, such as `("normalizer.normalizers[2]", "Replace")`.
     """
 
-    def __init__(self, path: str, received: str, supported: str = "") -> None:
+    def __init__(
+        self,
+        path: str,
+        received: str,
+        supported: str = "",
+        component: tuple[str, str] | None = None,
+    ) -> None:
         self.path = path
         self.received = received
         self.supported = supported
-        message = f"tokenizer component {path} is not supported in the graph: {received}"
+        self.component = component
+        name = path
+        if component is not None:
+            where, kind = component
+            name = f"{where} ({kind})"
+            received = received if where == path else f"{path}: {received}"
+        message = f"tokenizer component {name} is not supported in the graph: {received}"
         if supported:
             message += f"; supported: {supported}"
         super().__init__(message)

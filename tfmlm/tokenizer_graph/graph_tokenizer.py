@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from tfmlm.errors import UserError
+from tfmlm.errors import UnsupportedTokenizerError, UserError
 from tfmlm.tokenizer_graph.component import BuildContext, Tokens
 from tfmlm.tokenizer_graph.decoders.decoder import GraphDecoder
 from tfmlm.tokenizer_graph.loading import spec_from_pretrained, spec_from_tokenizer
@@ -15,6 +16,7 @@ from tfmlm.tokenizer_graph.paths.choose import choose
 from tfmlm.tokenizer_graph.post_processors.assemble import Assembler, pad, truncate
 from tfmlm.tokenizer_graph.post_processors.template import probe_templates
 from tfmlm.tokenizer_graph.spec import TokenizerSpec
+from tfmlm.tokenizer_graph.spec.tokenizer import with_type
 
 
 class Encoded(NamedTuple):
@@ -55,6 +57,12 @@ class GraphTokenizer(tf.Module):
     def __init__(self, spec: TokenizerSpec, ops: str = "core") -> None:
         super().__init__(name="graph_tokenizer")
         self.spec = spec
+        try:
+            self._build(spec, ops)
+        except UnsupportedTokenizerError as error:
+            raise with_type(error, json.loads(spec.json_text)) from None
+
+    def _build(self, spec: TokenizerSpec, ops: str) -> None:
         context = BuildContext(spec=spec, tokenizer=spec.rust)
         single, pair = probe_templates(context)
         context = replace(context, around=(single.fixed[0], single.fixed[1]))

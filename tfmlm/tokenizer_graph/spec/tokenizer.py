@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -100,9 +101,13 @@ def parse(json_text: str, config: TokenizerConfig | None = None) -> TokenizerSpe
         raise UserError(f"tokenizer.json is not JSON: {error}") from None
     if not isinstance(value, dict) or "model" not in value:
         raise UserError("tokenizer.json holds no 'model': give the file of a fast tokenizer")
-    for stage in STAGES:
-        if value.get(stage) is not None:
-            _refuse_unknown_types(value[stage], stage, stage)
+    try:
+        for stage in STAGES:
+            if value.get(stage) is not None:
+                _refuse_unknown_types(value[stage], stage, stage)
+    except UnsupportedTokenizerError as error:
+        raise with_type(error, value) from None
+    _check_ids(value)
     del value  # the vocabulary may be large
     try:
         canonical = Tokenizer.from_str(json_text)
@@ -111,6 +116,29 @@ def parse(json_text: str, config: TokenizerConfig | None = None) -> TokenizerSpe
     canonical.no_truncation()
     canonical.no_padding()
     text = canonical.to_str()
+    try:
+        return _parsed(canonical, text, config or TokenizerConfig())
+    except UnsupportedTokenizerError as error:
+        raise with_type(error, json.loads(text)) from None
+
+
+def with_type(error: UnsupportedTokenizerError, value: Mapping[str, Any]) -> UserError:
+    """The error with the type of the component that its path leads to in a `tokenizer.json`."""
+    found: tuple[str, str] | None = None
+    at: Any = value
+    where = ""
+    for name, index in re.findall(r"(\w+)(?:\[(\d+)\])?", error.path):
+        at = at.get(name) if isinstance(at, Mapping) else None
+        where += ("." if where else "") + name
+        if index and isinstance(at, list) and int(index) < len(at):
+            at, where = at[int(index)], f"{where}[{index}]"
+        if isinstance(at, Mapping) and isinstance(at.get("type"), str):
+            found = (where, at["type"])
+    return UnsupportedTokenizerError(error.path, error.received, error.supported, found)
+
+
+def _parsed(canonical: Tokenizer, text: str, config: TokenizerConfig) -> TokenizerSpec:
+    """The spec of a Rust tokenizer and its JSON."""
     value = json.loads(text)
     parts = {
         stage: _parse_component(value[stage], stage, stage) if value.get(stage) else None
@@ -127,13 +155,35 @@ def parse(json_text: str, config: TokenizerConfig | None = None) -> TokenizerSpe
         post_processor=parts["post_processor"],
         decoder=parts["decoder"],
         added_tokens=tokens,
-        config=config or TokenizerConfig(),
+        config=config,
         json_text=text,
         fingerprint=hashlib.sha256(text.encode()).hexdigest(),
         rust=canonical,
     )
     _check_first_word(spec)
     return spec
+
+
+def _check_ids(value: Mapping[str, Any]) -> None:
+    """Refuses a vocabulary in which two tokens have one id: which the file means is not defined.
+
+    The Rust library keeps one of them, and not always the same.
+    """
+    vocab = value["model"].get("vocab") if isinstance(value["model"], Mapping) else None
+    if not isinstance(vocab, Mapping):
+        return
+    tokens: dict[Any, str] = {}
+    for token, number in vocab.items():
+        other = tokens.setdefault(number, token)
+        if other != token:
+            raise with_type(
+                UnsupportedTokenizerError(
+                    "model.vocab",
+                    f"{other!r} and {token!r}, which have one id ({number})",
+                    "an id of its own for each token",
+                ),
+                value,
+            )
 
 
 def _check_first_word(spec: TokenizerSpec) -> None:
