@@ -26,6 +26,9 @@ __all__ = [
 STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
 MIXED_PRECISIONS = ("no", "fp16", "bf16")
 SCHEDULES = ("linear", "cosine", "constant", "polynomial")
+INTERVALS = ("no", "steps", "epoch")
+#: Steps between evaluations with `eval_strategy steps` alone, as in run_mlm.py.
+DEFAULT_EVAL_STEPS = 500
 TOKENIZER_KINDS = ("wordpiece", "bpe", "unigram")
 
 
@@ -161,6 +164,9 @@ class TrainConfig(CorpusConfig, BlockConfig, MaskingConfig, DeviceConfig):
     model_type: str | None = setting(
         None, "train a new model of this architecture (bert, roberta, …)"
     )
+    config_name: str | None = setting(
+        None, "config of the new model, in place of model_type: a folder, or a name on the Hub"
+    )
     config_overrides: str | None = setting(
         None, "changes to the new model's config: hidden_size=256,num_hidden_layers=4"
     )
@@ -205,9 +211,18 @@ class TrainConfig(CorpusConfig, BlockConfig, MaskingConfig, DeviceConfig):
     resume_from_checkpoint: str | None = setting(
         None, "checkpoint folder to resume from (default: the newest whole one in output_dir)"
     )
+    save_strategy: str = setting(
+        "steps", "when checkpoints are saved; no: only when a run is stopped", choices=INTERVALS
+    )
     save_steps: int = setting(500, "steps between checkpoints; 0: only when a run is stopped")
     save_total_limit: int = setting(2, "checkpoints that are kept")
     logging_steps: int = setting(10, "steps between points of the loss curve")
+    eval_strategy: str | None = setting(
+        None,
+        "when the model is evaluated; no: at the end only (default: steps if eval_steps is given, "
+        "else epoch)",
+        choices=INTERVALS,
+    )
     eval_steps: int = setting(0, "steps between evaluations; 0: after each epoch")
     eval_on_start: bool = setting(False, "evaluate once before training")
     early_stopping_patience: int = setting(
@@ -240,16 +255,21 @@ class TrainConfig(CorpusConfig, BlockConfig, MaskingConfig, DeviceConfig):
                 "give model_name_or_path (start from a checkpoint) or model_type "
                 "(a new model), not both"
             )
-        if not self.model_name_or_path and not self.model_type:
+        if self.model_name_or_path and self.config_name not in (None, self.model_name_or_path):
+            raise UserError(
+                "config_name is for a new model; a checkpoint keeps its config: leave "
+                "model_name_or_path or config_name out"
+            )
+        if not self.model_name_or_path and not self.is_new_model:
             raise UserError(
                 "no model: give model_name_or_path (a checkpoint) or model_type (a new model, "
                 "such as bert)"
             )
-        if self.config_overrides and not self.model_type:
+        if self.config_overrides and not self.is_new_model:
             raise UserError("config_overrides needs model_type: a checkpoint keeps its config")
         if self.tokenizer_name and self.train_tokenizer:
             raise UserError("give tokenizer_name or train_tokenizer, not both")
-        if self.model_type and not self.tokenizer_name and not self.train_tokenizer:
+        if self.is_new_model and not self.tokenizer_name and not self.train_tokenizer:
             raise UserError(
                 "a new model needs a tokenizer: give train_tokenizer (wordpiece, bpe or unigram) "
                 "or tokenizer_name"
@@ -263,6 +283,28 @@ class TrainConfig(CorpusConfig, BlockConfig, MaskingConfig, DeviceConfig):
             raise UserError("streaming needs max_steps: the corpus' length is not known")
         if self.push_to_hub and self.hub_model_id == "":
             raise UserError("hub_model_id is empty; give user/model")
+
+        if self.eval_strategy == "epoch" and self.eval_steps:
+            raise UserError("eval_steps needs eval_strategy steps; leave one of them out")
+
+    @property
+    def is_new_model(self) -> bool:
+        """Whether the run starts from initial weights, not from a checkpoint."""
+        return not self.model_name_or_path and bool(self.model_type or self.config_name)
+
+    def evaluation_interval(self, steps_per_epoch: int) -> int | None:
+        """Steps between evaluations; None: only at the end."""
+        if self.eval_strategy == "no":
+            return None
+        if self.eval_strategy == "steps":
+            return self.eval_steps or DEFAULT_EVAL_STEPS
+        return self.eval_steps or steps_per_epoch
+
+    def saving_interval(self, steps_per_epoch: int) -> int | None:
+        """Steps between checkpoints; None: only when the run is stopped."""
+        if self.save_strategy == "epoch":
+            return steps_per_epoch
+        return self.save_steps or None if self.save_strategy == "steps" else None
 
     def _check_numbers(self) -> None:
         infinity = float("inf")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from tfmlm.config import Config, convert, read_config_file
@@ -68,8 +69,19 @@ def _switch(text: str) -> bool:
     raise argparse.ArgumentTypeError(f"{text!r} is not true or false")
 
 
-def config_from_arguments(args: argparse.Namespace, config: type[_Config]) -> _Config:
+def config_from_arguments(
+    args: argparse.Namespace,
+    config: type[_Config],
+    prepare: Callable[[dict[str, Any]], None] | None = None,
+) -> _Config:
     """The config of a command line: defaults, then the file, then the flags.
+
+    Args:
+        args: the parsed flags; those that are no fields of the config are for the command, unless
+            `prepare` takes them.
+        config: which config.
+        prepare: changes the settings by name before they are read, such as those that have another
+            name elsewhere.
 
     Raises:
         UserError: a file that cannot be read, an unknown setting, or a value that cannot be.
@@ -78,7 +90,11 @@ def config_from_arguments(args: argparse.Namespace, config: type[_Config]) -> _C
     values: dict[str, Any] = {}
     if args.config_file:
         values = read_config_file(args.config_file)
-    for name, value in vars(args).items():
+    given = dict(vars(args))
+    if prepare is not None:
+        prepare(values)
+        prepare(given)
+    for name, value in given.items():
         if name in fields:
             values[name] = value
     for name, value in values.items():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +23,11 @@ training.png, logs/ (TensorBoard) and checkpoints/; the same command again resum
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from tfmlm.cli._arguments import add_config_arguments
+    from tfmlm.cli._run_mlm import add_run_mlm_arguments
     from tfmlm.config import TrainConfig
 
     add_config_arguments(parser, TrainConfig)
+    add_run_mlm_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
 
 
@@ -31,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     from tfmlm.cli._arguments import config_from_arguments
     from tfmlm.config import TrainConfig
 
-    config = config_from_arguments(args, TrainConfig)
+    config = config_from_arguments(args, TrainConfig, prepare=_as_in_run_mlm)
     from tfmlm.training.fit import run_training
     from tfmlm.training.push import finish_push, hub_callback
     from tfmlm.training.run_folder import undone_if_refused
@@ -47,6 +51,16 @@ def run(args: argparse.Namespace) -> int:
         print_results(results, config.output_dir)
     finish_push(push, results)
     return 0
+
+
+def _as_in_run_mlm(values: dict[str, Any]) -> None:
+    """Translates flags of run_mlm.py; sets what this process needs of the environment."""
+    from tfmlm.cli._run_mlm import take_run_mlm_flags
+
+    translated = take_run_mlm_flags(values)
+    os.environ.update(translated.environment)
+    if translated.note:
+        print(translated.note, file=sys.stderr)
 
 
 def print_results(results: dict[str, Any], folder: str) -> None:

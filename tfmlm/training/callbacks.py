@@ -205,8 +205,8 @@ class Evaluation(RunCallback):
         self.last_step = -1
 
     def after_step(self, logs: Any) -> None:
-        every = self._config.eval_steps or self.steps_per_epoch
-        if self.step % every == 0 or self.step == self.total_steps:
+        every = self._config.evaluation_interval(self.steps_per_epoch)
+        if (every and self.step % every == 0) or self.step == self.total_steps:
             self.evaluate()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -281,7 +281,7 @@ class Checkpoints(RunCallback):
         self._begun = time.perf_counter()
 
     def after_step(self, logs: Any) -> None:
-        every = self._config.save_steps
+        every = self._config.saving_interval(self.steps_per_epoch)
         if self.step >= self.total_steps:
             self.state.finished = True
             self.model.stop_training = True

@@ -303,7 +303,7 @@ class _Run:
                 config.vocab_size,
                 self.checkpoints,
                 lowercase=config.tokenizer_lowercase,
-                model_type=config.model_type or "",
+                model_type=config.model_type or load_config(str(config.config_name)).model_type,
             )
         name = config.tokenizer_name or config.model_name_or_path
         assert name is not None
@@ -312,8 +312,10 @@ class _Run:
 
     def _model_config(self, tokenizer: Any) -> Any:
         config = self.config
-        if config.model_type:
-            return model_setup.new_config(config.model_type, config.config_overrides, tokenizer)
+        if config.is_new_model:
+            return model_setup.new_config(
+                config.model_type, config.config_overrides, tokenizer, config.config_name
+            )
         assert config.model_name_or_path is not None
         return load_config(config.model_name_or_path, config.revision)
 
@@ -369,7 +371,7 @@ class _Run:
         config = self.config
         tf_keras.utils.set_random_seed(config.seed)
         with self.strategy.scope():
-            if config.model_type:
+            if config.is_new_model:
                 model = model_setup.build_new_model(model_config)
                 untrained_head = True
             else:
@@ -380,7 +382,7 @@ class _Run:
             tie_decoder(model)
             if untrained_head and not resumed:
                 frequencies = log_unigram(counts, tokenizer)
-                if model_setup.set_unigram_bias(model, frequencies) and not config.model_type:
+                if model_setup.set_unigram_bias(model, frequencies) and not config.is_new_model:
                     self.say(
                         "The checkpoint has no masked-LM head: its output bias starts at the "
                         "corpus' log-unigram frequencies"

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tfmlm.checkpoint.load import load_config
 from tfmlm.data.tokenizer_training import PADDING_IS_ONE
 from tfmlm.errors import UserError
 
@@ -16,12 +17,32 @@ _UNLIMITED_POSITIONS = ("funnel",)
 _NOT_FOR_XLA = ("longformer",)
 
 
-def new_config(model_type: str, overrides: str | None, tokenizer: Any) -> Any:
+def new_config(
+    model_type: str | None, overrides: str | None, tokenizer: Any, name: str | None = None
+) -> Any:
     """A config for a new model whose ids are the tokenizer's.
 
+    Args:
+        model_type: which architecture; None: that of the config called `name`.
+        overrides: changes, as `name=value,name=value`.
+        tokenizer: the run's tokenizer.
+        name: folder or Hub name of a config to start from; the architecture's defaults without.
+
     Raises:
-        UserError: no such architecture for masked LMs in TensorFlow, or a bad override.
+        UserError: no such architecture for masked LMs in TensorFlow, a config of another one, or
+            a bad override.
     """
+    if name is not None:
+        config = load_config(name)
+        if model_type not in (None, config.model_type):
+            raise UserError(f"config {name} is of type {config.model_type}, not {model_type}")
+    else:
+        assert model_type is not None
+        config = _default_config(model_type)
+    return _for_tokenizer(config, overrides, tokenizer)
+
+
+def _default_config(model_type: str) -> Any:
     from transformers import CONFIG_MAPPING, TF_MODEL_FOR_MASKED_LM_MAPPING
 
     known = sorted(config.model_type for config in TF_MODEL_FOR_MASKED_LM_MAPPING)
@@ -31,7 +52,11 @@ def new_config(model_type: str, overrides: str | None, tokenizer: Any) -> Any:
         close = difflib.get_close_matches(model_type, known, n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
         raise UserError(f"model_type is {model_type!r}{hint} (choose from {', '.join(known)})")
-    config = CONFIG_MAPPING[model_type]()
+    return CONFIG_MAPPING[model_type]()
+
+
+def _for_tokenizer(config: Any, overrides: str | None, tokenizer: Any) -> Any:
+    """The config with the sizes and ids of a tokenizer, and the user's changes."""
     for name in ("bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id", "mask_token_id"):
         if getattr(config, name, None) is not None:
             setattr(config, name, None)
