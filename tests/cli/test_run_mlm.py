@@ -112,7 +112,7 @@ def test_every_flag_of_transformers_trainer_is_known() -> None:
     own = set(TrainConfig.__dataclass_fields__)
     foreign = {name.replace("-", "_") for flag in FOREIGN for name in flag.names}
     flags = {f.name for f in dataclasses.fields(TrainingArguments) if f.init}
-    assert flags - own - foreign == set()
+    assert flags - own - foreign == {"debug"}  # the command has one of its own
     assert not own & foreign
 
 

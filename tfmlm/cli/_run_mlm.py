@@ -273,7 +273,7 @@ FOREIGN: tuple[Foreign, ...] = (
     _ignored("save_on_each_node", "one worker saves for all"),
     _ignored("restore_callback_states_from_checkpoint", "a resume restores them always"),
     _ignored(
-        "accelerator_config debug eval_use_gather_object fp16_backend fp16_opt_level "
+        "accelerator_config eval_use_gather_object fp16_backend fp16_opt_level "
         "fsdp_min_num_params fsdp_transformer_layer_cls_to_wrap half_precision_backend "
         "jit_mode_eval liger_kernel_config mp_parameters parallelism_config past_index project "
         "torchdynamo tpu_metrics_debug trackio_space_id use_ipex use_legacy_prediction_loop "
