@@ -8,3 +8,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 import tfmlm  # noqa: E402, F401
+
+
+def pytest_addoption(parser):
+    parser.addoption("--long", action="store_true", help="run long versions of tests that have one")
