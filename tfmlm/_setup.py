@@ -8,11 +8,14 @@ import warnings
 
 from tfmlm.architectures.registration import register_when_imported
 from tfmlm.checkpoint._repair import repair_loader_when_imported
+from tfmlm.checkpoint._switches import obey_switches_when_imported
+from tfmlm.checkpoint._version5 import read_version_5_when_imported
 
 
 def setup() -> None:
     """Selects tf-keras for `tf.keras`, quietens native logs unless the user chose a level,
-    repairs transformers' loading of PyTorch safetensors, and adds tfmlm's architectures to it.
+    repairs transformers' TF models and their loading of PyTorch safetensors, and adds tfmlm's
+    architectures to it.
 
     A message of one line says what to do where TensorFlow has already settled on Keras 3.
     """
@@ -29,6 +32,8 @@ def setup() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     repair_loader_when_imported()
     register_when_imported()
+    obey_switches_when_imported()
+    read_version_5_when_imported()
 
 
 def _keras_3_is_in_use() -> bool:

@@ -350,6 +350,9 @@ class EvaluateConfig(BlockConfig, MaskingConfig, DeviceConfig):
 
     model_name_or_path: str = setting("", "checkpoint: a folder, or a name on the Hub")
     revision: str | None = setting(None, "branch, tag or commit of the model on the Hub")
+    allow_untrained_head: bool = setting(
+        False, "go on where the checkpoint lacks weights of its masked-LM head, with random ones"
+    )
     validation_file: tuple[str, ...] = setting(
         (), "text: txt, csv, json, jsonl or parquet, also compressed; globs; may be repeated"
     )

@@ -17,7 +17,7 @@ import tfmlm
 from tests.small_models import small_model
 from tests.tokenizer_graph.trained import bert_uncased, roberta
 from tfmlm.checkpoint.frame import Frame, frame_of, skipped_ids
-from tfmlm.cli._fill_targets import CheckpointTarget
+from tfmlm.cli._fill_targets import open_target
 from tfmlm.data.packing import ID_MASK, TYPE_SHIFT, Encoder, packed_frame, plain_backend
 from tfmlm.errors import UserError
 from tfmlm.export.encoder.predictor import TokenTypes
@@ -142,7 +142,11 @@ def test_export_filling_and_scoring_see_the_text_in_its_frame(tmp_path: Path) ->
     texts = ["北京是[MASK]国", "[MASK]", "城市人口很[MASK]"]
     filled = [
         tfmlm.load(tmp_path / "export")(texts),
-        CheckpointTarget(str(checkpoint)).fill(texts, 5, None),
+        list(
+            open_target(str(checkpoint)).fill_each(
+                texts, 5, None, errors="raise", on_rows=lambda rows: None
+            )
+        ),
     ]
     for number, text in enumerate(texts):
         batch = fast(text, return_tensors="tf", return_token_type_ids=True)

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from safetensors.numpy import load_file, save_file
 
 from tests.small_models import small_config, small_model
 from tfmlm.checkpoint.load import load_model, load_model_and_report
+from tfmlm.checkpoint.save import pytorch_state, save_model
 from tfmlm.errors import UserError
 
 
@@ -79,16 +81,121 @@ def test_sharded_pytorch_safetensors_load(pytorch_checkpoint: Path, tmp_path: Pa
         np.testing.assert_array_equal(weight.numpy(), expected.numpy())
 
 
-def test_a_bare_encoder_is_loaded_and_its_head_reported(
+def written(folder: Path, checkpoint: Path, tensors: dict[str, np.ndarray]) -> Path:
+    """The checkpoint with other weights."""
+    folder.mkdir(exist_ok=True)
+    shutil.copy(checkpoint / "config.json", folder)
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+def tensors_of(checkpoint: Path) -> dict[str, np.ndarray]:
+    return load_file(checkpoint / "model.safetensors")
+
+
+def test_a_bare_encoder_is_trained_and_refused_elsewhere(
     pytorch_checkpoint: Path, tmp_path: Path
 ) -> None:
-    shutil.copy(pytorch_checkpoint / "config.json", tmp_path)
-    tensors = load_file(pytorch_checkpoint / "model.safetensors")
+    tensors = tensors_of(pytorch_checkpoint)
     encoder = {n.removeprefix("bert."): t for n, t in tensors.items() if n.startswith("bert.")}
-    save_file(encoder, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    written(tmp_path, pytorch_checkpoint, {**encoder, "classifier.weight": np.zeros(3, "f")})
     _, report = load_model_and_report(tmp_path)
     assert len(report.missing) == 5
+    assert report.missing_head == report.missing
     assert all(name.startswith("cls.predictions") for name in report.missing)
+    with pytest.raises(UserError) as refusal:
+        load_model(tmp_path)
+    message = str(refusal.value)
+    assert "no trained masked-LM head: the checkpoint lacks cls.predictions.bias" in message
+    assert "classifier, which is another head" in message
+    assert f"`tfmlm train --model_name_or_path {tmp_path}`" in message
+    assert "--allow_untrained_head" in message
+    assert "\n" not in message
+    model = load_model(tmp_path, allow_untrained_head=True)
+    np.testing.assert_array_equal(
+        model.bert.embeddings.weight, tensors["bert.embeddings.word_embeddings.weight"]
+    )
+
+
+def test_a_head_of_another_shape(pytorch_checkpoint: Path, tmp_path: Path) -> None:
+    tensors = tensors_of(pytorch_checkpoint)
+    tensors["cls.predictions.transform.dense.weight"] = np.zeros([16, 32], np.float32)
+    written(tmp_path, pytorch_checkpoint, tensors)
+    with pytest.raises(UserError, match=r"lacks cls.predictions.transform.dense.weight \(of anoth"):
+        load_model(tmp_path)
+    assert load_model(tmp_path, allow_untrained_head=True)
+
+
+def test_an_encoder_that_lacks_a_weight(pytorch_checkpoint: Path, tmp_path: Path) -> None:
+    tensors = tensors_of(pytorch_checkpoint)
+    del tensors["bert.encoder.layer.1.output.dense.weight"]
+    written(tmp_path, pytorch_checkpoint, tensors)
+    with pytest.raises(UserError, match=r"encoder's weights .*such as bert.encoder.layer.1.output"):
+        load_model(tmp_path, allow_untrained_head=True)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "bare"),
+    [("_orig_mod.", False), ("module.", False), ("model.", False), ("module._orig_mod.", False)]
+    + [("module.", True), ("model._orig_mod.", True)],
+)
+def test_wrappers_are_taken_off(
+    prefix: str, bare: bool, pytorch_checkpoint: Path, tmp_path: Path, capfd: Any
+) -> None:
+    tensors = tensors_of(pytorch_checkpoint)
+    if bare:
+        tensors = {n.removeprefix("bert."): t for n, t in tensors.items()}
+    written(tmp_path, pytorch_checkpoint, {prefix + n: t for n, t in tensors.items()})
+    model = load_model(tmp_path, allow_untrained_head=bare)
+    for name, value in tensors_of(pytorch_checkpoint).items():
+        if not bare or name.startswith("bert."):
+            np.testing.assert_array_equal(pytorch_state(model)[name], value)
+    (line,) = [x for x in capfd.readouterr().err.splitlines() if "names of the weights" in x]
+    assert all(f"{part}." in line for part in prefix.rstrip(".").split("."))
+
+
+def renamed(name: str, names: dict[str, str]) -> str:
+    for old, new in names.items():
+        name = name.replace(old, new)
+    return name
+
+
+@pytest.mark.parametrize(
+    ("architecture", "names"),
+    [
+        ("bert", {"cls.predictions.bias": "cls.predictions.decoder.bias"}),
+        ("roberta", {"lm_head.bias": "lm_head.decoder.bias"}),
+        ("deberta-v2", {"cls.predictions.transform": "lm_predictions.lm_head"}),
+        (
+            "deberta",
+            {
+                "cls.predictions.transform": "lm_predictions.lm_head",
+                "cls.predictions.bias": "lm_predictions.lm_head.bias",
+            },
+        ),
+    ],
+)
+def test_heads_under_other_names(architecture: str, names: dict[str, str], tmp_path: Path) -> None:
+    model = small_model(architecture)
+    save_model(model, tmp_path)
+    tensors = {renamed(n, names): t for n, t in tensors_of(tmp_path).items()}
+    assert tensors.keys() != tensors_of(tmp_path).keys()
+    written(tmp_path / "renamed", tmp_path, tensors)
+    again = load_model(tmp_path / "renamed")
+    for weight, expected in zip(again.weights, model.weights, strict=True):
+        np.testing.assert_array_equal(weight.numpy(), expected.numpy())
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_no_numbers(
+    value: float, pytorch_checkpoint: Path, tmp_path: Path
+) -> None:
+    tensors = tensors_of(pytorch_checkpoint)
+    tensors["bert.encoder.layer.0.output.dense.weight"][3, 5] = value
+    written(tmp_path, pytorch_checkpoint, tensors)
+    for load in (load_model, load_model_and_report):
+        with pytest.raises(UserError, match=r"layer.0.output.dense.weight are not all numbers"):
+            load(tmp_path)
 
 
 def broken(kind: str, checkpoint: Path, folder: Path) -> Path:

@@ -15,7 +15,7 @@ from transformers import TFAutoModelForMaskedLM
 
 from tests.architectures.reference import python_with
 from tests.small_models import ARCHITECTURES, small_model
-from tfmlm.checkpoint.save import save_model, tie_decoder
+from tfmlm.checkpoint.save import save_model
 
 #: Versions of transformers that have the architecture for PyTorch; all others: 4.
 VERSIONS = {"eurobert": (5,), "modernbert": (4, 5)}
@@ -104,14 +104,23 @@ def test_pytorch_computes_the_same_logits(
     np.testing.assert_allclose(received, expected, atol=TOLERANCE)
 
 
-@pytest.mark.parametrize("architecture", ["esm", "mobilebert"])
-def test_embeddings_are_tied_as_the_config_says(architecture: str, tmp_path: Path) -> None:
-    model = small_model(architecture)
-    before = len(model.trainable_weights)
-    tie_decoder(model)
-    assert len(model.trainable_weights) == before - 1
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("architecture", ["albert", "bert", "esm", "mobilebert", "xlm"])
+def test_embeddings_are_tied_as_the_config_says(
+    architecture: str, tied: bool, tmp_path: Path
+) -> None:
+    model = small_model(architecture, tie_word_embeddings=tied)
+    width = 16 if architecture in ("albert", "mobilebert") else 32
+    shapes = [(99, width), (width, 99)] if architecture == "esm" else [(99, width)]
+    matrices = [w for w in model.trainable_weights if tuple(w.shape) in shapes]
+    assert len(matrices) == (1 if tied else 2)
     expected = model(_inputs(), training=False).logits.numpy()
     save_model(model, tmp_path)
-    assert json.loads((tmp_path / "config.json").read_text()).get("tie_word_embeddings", True)
+    assert json.loads((tmp_path / "config.json").read_text()).get("tie_word_embeddings", True) == (
+        tied
+    )
     again = TFAutoModelForMaskedLM.from_pretrained(tmp_path)
     np.testing.assert_allclose(again(_inputs(), training=False).logits, expected, atol=1e-6)
+    copy = type(model)(model.config)
+    copy.build_in_name_scope()
+    assert [w.shape for w in copy.variables] == [w.shape for w in model.variables]

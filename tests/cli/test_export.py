@@ -42,7 +42,7 @@ def test_export_prints_the_version_folder(tmp_path, capsys):
         (["--export_dir", "FILE"], "is a file"),
         (["--model_version", "0"], "not a positive number"),
         (["--top_k", "0"], "top_k is 0"),
-        (["--max_length", "9999"], "over the 512 tokens"),
+        (["--max_length", "9999"], "positions for 512 tokens"),
         (["--warmup_file", "missing.txt"], "cannot read missing.txt"),
         (["--model_name_or_path", "/no/such/folder"], "no folder /no/such/folder"),
         (["--tokenizer_name", "/no/such/folder"], "no folder /no/such/folder"),

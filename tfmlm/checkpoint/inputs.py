@@ -6,6 +6,7 @@ import inspect
 from typing import Any
 
 from tfmlm.checkpoint.frame import frame_of
+from tfmlm.checkpoint.limits import vocabulary_size
 from tfmlm.errors import UserError
 
 
@@ -40,4 +41,4 @@ def _type_rows(model: Any) -> int:
     if hasattr(config, "type_vocab_size"):
         return int(config.type_vocab_size)
     # XLM and Flaubert look them up among the words.
-    return int(config.vocab_size)
+    return vocabulary_size(config)

@@ -6,10 +6,13 @@ import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from tfmlm.errors import UserError
+
+if TYPE_CHECKING:
+    from tfmlm.checkpoint.opened import OpenedCheckpoint
 
 #: Texts whose answers a server's client is asked for at a time.
 _SENT = 256
@@ -35,8 +38,15 @@ class Filler(Protocol):
         """
 
 
-def open_target(target: str, revision: str | None = None) -> Filler:
-    """Finds out what a target is; `revision` is a branch, tag or commit of a model on the Hub.
+def open_target(
+    target: str, revision: str | None = None, *, allow_untrained_head: bool = False
+) -> Filler:
+    """Finds out what a target is.
+
+    Args:
+        target: an export folder, a checkpoint folder, a model's name on the Hub, or a server.
+        revision: branch, tag or commit of a model on the Hub.
+        allow_untrained_head: whether a checkpoint may lack weights of its masked-LM head.
 
     Raises:
         UserError: it is none of those that `fill` knows.
@@ -55,18 +65,21 @@ def open_target(target: str, revision: str | None = None) -> Filler:
 
         return ServerTarget(GrpcClient(parts.netloc, name))
     folder = Path(target)
-    if _is_hub_name(target) and not folder.parent.exists():
-        return CheckpointTarget(target, revision)
+    on_hub = _is_hub_name(target) and not folder.parent.exists()
+    if on_hub or (folder / "config.json").exists():
+        from tfmlm.checkpoint.opened import open_checkpoint
+
+        revision = revision if on_hub else None
+        opened = open_checkpoint(target, revision, allow_untrained_head=allow_untrained_head)
+        return CheckpointFills(opened)
     if not folder.is_dir():
         raise UserError(
             f"no folder {target}; give an export folder, a checkpoint folder, user/model, "
             "http://host:port/v1/models/NAME or grpc://host:port/NAME"
         )
-    if not (folder / "config.json").exists():
-        from tfmlm.export import load
+    from tfmlm.export import load
 
-        return load(folder)
-    return CheckpointTarget(target)
+    return load(folder)
 
 
 def _is_hub_name(target: str) -> bool:
@@ -74,20 +87,13 @@ def _is_hub_name(target: str) -> bool:
     return re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", target) is not None
 
 
-class CheckpointTarget:
-    """A checkpoint without an export: a folder, or a model's name on the Hub."""
+class CheckpointFills:
+    """A checkpoint without an export."""
 
-    def __init__(self, source: str, revision: str | None = None) -> None:
-        from tfmlm.checkpoint.frame import frame_of
-        from tfmlm.checkpoint.load import load_model, load_tokenizer
+    def __init__(self, opened: OpenedCheckpoint) -> None:
         from tfmlm.export.checking.filler import CheckpointFiller
-        from tfmlm.export.lengths import choose_max_length
 
-        model, tokenizer = load_model(source, revision), load_tokenizer(source, revision)
-        if not tokenizer.is_fast:
-            raise UserError(f"{source} has no fast tokenizer, which tfmlm fill needs")
-        length = choose_max_length(model, tokenizer, None, len(frame_of(tokenizer)))
-        self._filler = CheckpointFiller(model, tokenizer, length)
+        self._filler = CheckpointFiller(opened.model, opened.tokenizer, opened.max_length)
 
     def fill_each(
         self,

@@ -58,6 +58,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--warmup_file", help="texts with masks, one a line, for the server's start"
     )
+    parser.add_argument(
+        "--allow_untrained_head",
+        action="store_true",
+        help="go on where a checkpoint lacks weights of its masked-LM head, with random ones",
+    )
     parser.add_argument("--json", action="store_true", help="print the export's record as JSON")
 
 
@@ -72,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
         from tfmlm.checkpoint.load import load_model, load_tokenizer
 
         tokenizer = tokenizer or load_tokenizer(model, args.revision)
-        model = load_model(model, args.revision)
+        model = load_model(model, args.revision, allow_untrained_head=args.allow_untrained_head)
     path = export_saved_model(
         model,
         tokenizer,
@@ -86,6 +91,7 @@ def run(args: argparse.Namespace) -> int:
         dtype=args.dtype,
         self_test=args.self_test,
         ops=args.ops,
+        allow_untrained_head=args.allow_untrained_head,
         progress=_tell if args.verbose or sys.stderr.isatty() else None,
     )
     record = read_record(Path(path))

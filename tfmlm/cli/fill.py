@@ -34,6 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--targets", help="score these words alone, separated by commas", metavar="WORD,WORD"
     )
     parser.add_argument("--revision", help="branch, tag or commit of a model on the Hub")
+    parser.add_argument(
+        "--allow_untrained_head",
+        action="store_true",
+        help="go on where a checkpoint lacks weights of its masked-LM head, with random ones",
+    )
     parser.add_argument("--plot", metavar="FILE.png", help="draw the words' probabilities")
     parser.add_argument("--json", action="store_true", help="print the pipeline's lists as JSON")
     add_errors_argument(parser, "a text without a mask or over the byte limit")
@@ -54,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError("--targets is empty; give words separated by commas")
     if args.plot:
         _check_plot(args.plot)
-    filler = open_target(args.target, args.revision)
+    filler = open_target(args.target, args.revision, allow_untrained_head=args.allow_untrained_head)
     drawn: list[tuple[str, list[Any]]] = []
     with contextlib.ExitStack() as stack:
         on_rows = stack.enter_context(progress(len(texts)))

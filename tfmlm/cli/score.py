@@ -30,6 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--plot", metavar="FILE.png", help="draw a heat map of how surprising each token is"
     )
+    parser.add_argument(
+        "--allow_untrained_head",
+        action="store_true",
+        help="go on where a checkpoint lacks weights of its masked-LM head, with random ones",
+    )
     parser.add_argument("--json", action="store_true", help="print every token's score as JSON")
     add_errors_argument(parser, "a text that holds nothing to score or is over the byte limit")
 
@@ -45,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         check_path(args.plot, "--plot")
     from tfmlm.score.scorers import Totals, open_scorer
 
-    scorer = open_scorer(args.target)
+    scorer = open_scorer(args.target, allow_untrained_head=args.allow_untrained_head)
     total = Totals()
     drawn: list[ScoredText] = []
     with contextlib.ExitStack() as stack:

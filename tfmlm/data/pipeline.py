@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlm.checkpoint.inputs import takes_token_types
+from tfmlm.checkpoint.limits import vocabulary_size
 from tfmlm.config import MaskingConfig
 from tfmlm.data.blocks import Blocks
 from tfmlm.data.masking import Masker, Unpacked
@@ -190,7 +191,7 @@ def masked_batches(
         with −100 where nothing is to be predicted. One element is what a replica takes in a step.
     """
     frame = packed_frame(tokenizer)
-    vocabulary = Vocabulary.of(tokenizer, model_vocabulary_size(model))
+    vocabulary = Vocabulary.of(tokenizer, vocabulary_size(model.config))
     stream = RowStream(
         blocks.dataset, order, layout, steps, first_step, filler_row(frame, vocabulary)
     )
@@ -260,9 +261,3 @@ def filler_row(frame: PackedFrame, vocabulary: Vocabulary) -> np.ndarray:
     if not len(row) or any(i & ID_MASK not in vocabulary.special_ids for i in row):
         row = np.array([vocabulary.mask_id], np.int32)
     return row
-
-
-def model_vocabulary_size(model: Any) -> int | None:
-    """Number of ids that the model has embeddings for."""
-    size = getattr(model.config, "vocab_size", None) or getattr(model.config, "n_words", None)
-    return int(size) if size else None

@@ -8,13 +8,14 @@ import datasets
 import numpy as np
 import tensorflow as tf
 
+from tfmlm.checkpoint.limits import vocabulary_size
 from tfmlm.config import MaskingConfig
 from tfmlm.data.blocks import build_blocks
 from tfmlm.data.columns import choose_text_column
 from tfmlm.data.corpus import Corpus, DatasetPart, iterable_corpus
 from tfmlm.data.masking import Masker
 from tfmlm.data.packing import CONTINUES, PADDING, TYPE_SHIFT, Vocabulary, require_fast
-from tfmlm.data.pipeline import Padder, features_of, model_vocabulary_size
+from tfmlm.data.pipeline import Padder, features_of
 from tfmlm.errors import UserError
 
 
@@ -76,7 +77,7 @@ def prepare_dataset(
         column = choose_text_column(schema, text_column, "the data set")
         corpus = Corpus("the data set", (DatasetPart(dataset, "the data set"),), column)
         packed = _pack_texts(corpus, tokenizer, length, line_by_line, words)
-    vocabulary = Vocabulary.of(tokenizer, model_vocabulary_size(model))
+    vocabulary = Vocabulary.of(tokenizer, vocabulary_size(model.config))
     padder = Padder(vocabulary.pad_id, None if line_by_line else length)
     rows = _Shuffled(packed, seed) if shuffle else packed
     batches = model.prepare_tf_dataset(

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfmlm.checkpoint.limits import vocabulary_size
 from tfmlm.config import MaskingConfig
 from tfmlm.data.blocks import BlockBuilder
 from tfmlm.data.corpus import Corpus
@@ -24,7 +25,6 @@ from tfmlm.data.pipeline import (
     Padder,
     features_of,
     mask_in_graph,
-    model_vocabulary_size,
 )
 from tfmlm.errors import UserError
 
@@ -119,7 +119,7 @@ def streamed_batches(
     pad_to: int | None,
 ) -> tf.data.Dataset:
     """The masked batches of one worker for the whole run; see `pipeline.masked_batches`."""
-    vocabulary = Vocabulary.of(tokenizer, model_vocabulary_size(model))
+    vocabulary = Vocabulary.of(tokenizer, vocabulary_size(model.config))
     padder = Padder(vocabulary.pad_id, pad_to)
     padder.probing = False
     mine = layout.rows * layout.replicas

@@ -7,22 +7,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tfmlm.checkpoint.limits import counts_from_padding
 from tfmlm.data.corpus import Corpus
 from tfmlm.errors import UserError
 from tfmlm.files import atomic_folder
 
 MAX_TEXT_CHARACTERS = 100_000
-
-# Position embeddings of these architectures count from a padding id that is fixed to 1.
-PADDING_IS_ONE = (
-    "camembert",
-    "esm",
-    "longformer",
-    "mpnet",
-    "roberta",
-    "roberta-prelayernorm",
-    "xlm-roberta",
-)
 
 
 def train_tokenizer(
@@ -52,7 +42,7 @@ def train_tokenizer(
         UserError: the corpus is too small for a vocabulary.
     """
     make = {"wordpiece": _wordpiece, "bpe": _bpe, "unigram": _unigram}[kind]
-    padding_first = model_type not in PADDING_IS_ONE
+    padding_first = not counts_from_padding(model_type)
     tokenizer = make(corpus, vocab_size, lowercase, padding_first, progress)
     learned = len(tokenizer) - len(tokenizer.all_special_ids)
     if learned < 1:
@@ -75,7 +65,7 @@ def trained_tokenizer(
     from filelock import FileLock
     from transformers import AutoTokenizer
 
-    key = [corpus.checksum(), kind, vocab_size, lowercase, model_type in PADDING_IS_ONE]
+    key = [corpus.checksum(), kind, vocab_size, lowercase, counts_from_padding(model_type)]
     checksum = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]
     target = folder / f"tokenizer-{checksum}"
     folder.mkdir(parents=True, exist_ok=True)

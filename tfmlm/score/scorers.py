@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from tfmlm.errors import UserError
 
 if TYPE_CHECKING:
+    from tfmlm.checkpoint.opened import OpenedCheckpoint
     from tfmlm.export.checking.scorer import ScoredText
 
 
@@ -44,8 +45,12 @@ class Scorer(Protocol):
         """
 
 
-def open_scorer(target: str | os.PathLike[str]) -> Scorer:
+def open_scorer(target: str | os.PathLike[str], *, allow_untrained_head: bool = False) -> Scorer:
     """The scorer of an export folder (or one version of it) or of a checkpoint folder.
+
+    Args:
+        target: the folder.
+        allow_untrained_head: whether a checkpoint may lack weights of its masked-LM head.
 
     Raises:
         UserError: it is neither, or an export without the signature `score_text`.
@@ -54,8 +59,10 @@ def open_scorer(target: str | os.PathLike[str]) -> Scorer:
     if not folder.is_dir():
         raise UserError(f"no folder {target}; give an export folder or a checkpoint folder")
     if (folder / "config.json").exists():
-        return CheckpointTarget(folder)
-    return ExportTarget(folder)
+        from tfmlm.checkpoint.opened import open_checkpoint
+
+        return CheckpointScores(open_checkpoint(folder, allow_untrained_head=allow_untrained_head))
+    return ExportScores(folder)
 
 
 def corpus_pseudo_perplexity(scored: Iterable[ScoredText]) -> float | None:
@@ -95,7 +102,7 @@ class Totals:
         return math.exp(-self._log_likelihood / self.token_count)
 
 
-class ExportTarget:
+class ExportScores:
     """A SavedModel with the signature `score_text`."""
 
     def __init__(self, folder: Path) -> None:
@@ -141,18 +148,13 @@ class ExportTarget:
             )
 
 
-class CheckpointTarget:
-    """A checkpoint folder without an export."""
+class CheckpointScores:
+    """A checkpoint without an export."""
 
-    def __init__(self, folder: Path) -> None:
-        from tfmlm.checkpoint.frame import frame_of
-        from tfmlm.checkpoint.load import load_model, load_tokenizer
+    def __init__(self, opened: OpenedCheckpoint) -> None:
         from tfmlm.export.checking.scorer import CheckpointScorer
-        from tfmlm.export.lengths import choose_max_length
 
-        model, tokenizer = load_model(folder), load_tokenizer(folder)
-        length = choose_max_length(model, tokenizer, None, len(frame_of(tokenizer)))
-        self._scorer = CheckpointScorer(model, tokenizer, length)
+        self._scorer = CheckpointScorer(opened.model, opened.tokenizer, opened.max_length)
 
     def score(self, texts: Sequence[str]) -> list[ScoredText]:
         """Scores texts one by one."""

@@ -74,7 +74,6 @@ def load_fast_tokenizer(name_or_dir: str, revision: str | None = None) -> Any:
 
 
 def _config(tokenizer: Any) -> TokenizerConfig:
-    limit = tokenizer.model_max_length
     return TokenizerConfig(
         mask_token=tokenizer.mask_token,
         mask_token_id=tokenizer.mask_token_id,
@@ -87,8 +86,6 @@ def _config(tokenizer: Any) -> TokenizerConfig:
         clean_up_tokenization_spaces=bool(tokenizer.clean_up_tokenization_spaces),
         padding_side=tokenizer.padding_side,
         truncation_side=tokenizer.truncation_side,
-        # transformers writes "no limit" as a number of 30 digits
-        model_max_length=int(limit) if limit and limit < 1e9 else None,
     )
 
 

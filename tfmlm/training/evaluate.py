@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from tfmlm.checkpoint.limits import block_length, require_ids
 from tfmlm.checkpoint.load import load_config, load_model, load_tokenizer
 from tfmlm.config import EvaluateConfig
 from tfmlm.data.blocks import build_blocks
 from tfmlm.files import require_writable_folder, write_json
-from tfmlm.training import model_setup
 from tfmlm.training.corpora import open_evaluation_corpus
 from tfmlm.training.metrics import evaluate_model
 from tfmlm.training.policy import precision
@@ -39,7 +39,8 @@ def run_evaluation(config: EvaluateConfig) -> dict[str, Any]:
     with precision(config.mixed_precision):
         model_config = load_config(config.model_name_or_path, config.revision)
         tokenizer = load_tokenizer(config.model_name_or_path, config.revision)
-        length = model_setup.block_length(config.max_seq_length, model_config, tokenizer)
+        require_ids(model_config, tokenizer)
+        length = block_length(model_config, tokenizer, config.max_seq_length)
         blocks = build_blocks(
             corpus,
             tokenizer,
@@ -51,7 +52,11 @@ def run_evaluation(config: EvaluateConfig) -> dict[str, Any]:
             progress=is_chief(strategy),
         )
         with strategy.scope():
-            model = load_model(config.model_name_or_path, config.revision)
+            model = load_model(
+                config.model_name_or_path,
+                config.revision,
+                allow_untrained_head=config.allow_untrained_head,
+            )
         figures = evaluate_model(
             model,
             tokenizer,

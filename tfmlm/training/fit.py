@@ -13,8 +13,8 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
+from tfmlm.checkpoint.limits import block_length
 from tfmlm.checkpoint.load import load_config, load_model_and_report, load_tokenizer
-from tfmlm.checkpoint.save import tie_decoder
 from tfmlm.config import TrainConfig
 from tfmlm.data.tokenizer_training import trained_tokenizer
 from tfmlm.errors import UserError
@@ -126,7 +126,7 @@ class _Run:
         config = self.config
         tokenizer = self._tokenizer()
         model_config = self._model_config(tokenizer)
-        length = model_setup.block_length(config.max_seq_length, model_config, tokenizer)
+        length = block_length(model_config, tokenizer, config.max_seq_length)
         layout = layout_of(
             self.strategy, config.per_device_train_batch_size * config.gradient_accumulation_steps
         )
@@ -379,7 +379,6 @@ class _Run:
                 model, loaded = load_model_and_report(config.model_name_or_path, config.revision)
                 model_setup.fit_vocabulary(model, tokenizer, self.say)
                 untrained_head = model_setup.bias_is_missing(model, loaded.missing)
-            tie_decoder(model)
             if untrained_head and not resumed:
                 frequencies = log_unigram(counts, tokenizer)
                 if model_setup.set_unigram_bias(model, frequencies) and not config.is_new_model:

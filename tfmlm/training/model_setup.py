@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from tfmlm.checkpoint._switches import require_obeyed
+from tfmlm.checkpoint.limits import vocabulary_size
 from tfmlm.checkpoint.load import load_config
-from tfmlm.data.tokenizer_training import PADDING_IS_ONE
+from tfmlm.checkpoint.names import pytorch_names
 from tfmlm.errors import UserError
 
-DEFAULT_MAX_LENGTH = 512
-_UNLIMITED_POSITIONS = ("funnel",)
 _NOT_FOR_XLA = ("longformer",)
 
 
@@ -60,8 +60,7 @@ def _for_tokenizer(config: Any, overrides: str | None, tokenizer: Any) -> Any:
     for name in ("bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id", "mask_token_id"):
         if getattr(config, name, None) is not None:
             setattr(config, name, None)
-    size_name = "vocab_size" if hasattr(config, "vocab_size") else "n_words"
-    setattr(config, size_name, len(tokenizer))
+    config.vocab_size = len(tokenizer)
     if tokenizer.pad_token_id is not None:
         config.pad_token_id = tokenizer.pad_token_id
     if hasattr(config, "pad_index"):
@@ -71,6 +70,7 @@ def _for_tokenizer(config: Any, overrides: str | None, tokenizer: Any) -> Any:
         if value is not None and name in ("bos", "eos", "mask"):
             setattr(config, f"{name}_token_id", value)
     _override(config, overrides)
+    require_obeyed(config)
     return config
 
 
@@ -115,42 +115,6 @@ def _parse(text: str, old: Any) -> Any:
     return text
 
 
-def max_positions(config: Any) -> int | None:
-    """Most tokens a model has positions for, or None if there is no limit."""
-    if config.model_type in _UNLIMITED_POSITIONS:
-        return None
-    if config.model_type == "deberta-v2" and not getattr(config, "position_biased_input", True):
-        return None
-    positions = getattr(config, "max_position_embeddings", None)
-    if not positions or positions < 0:
-        return None
-    if config.model_type in PADDING_IS_ONE:
-        if getattr(config, "position_embedding_type", "absolute") == "rotary":
-            return None
-        return int(positions) - 2
-    return int(positions)
-
-
-def block_length(wanted: int | None, config: Any, tokenizer: Any) -> int:
-    """Tokens of a block: what the user asked for, or what model and tokenizer allow, up to 512.
-
-    Raises:
-        UserError: more than the model has positions for.
-    """
-    positions = max_positions(config)
-    if wanted is not None:
-        if positions is not None and wanted > positions:
-            raise UserError(
-                f"max_seq_length is {wanted}, but the model has positions for {positions} tokens; "
-                f"use --max_seq_length {positions} or less"
-            )
-        return wanted
-    limits = [DEFAULT_MAX_LENGTH, positions or DEFAULT_MAX_LENGTH]
-    if tokenizer.model_max_length and tokenizer.model_max_length < 1e9:
-        limits.append(int(tokenizer.model_max_length))
-    return min(limits)
-
-
 def build_new_model(config: Any) -> Any:
     """A TF masked LM with initial weights, all of them made.
 
@@ -181,7 +145,7 @@ def _example(model: Any) -> dict[str, Any]:
 
 def fit_vocabulary(model: Any, tokenizer: Any, say: Callable[[str], None]) -> None:
     """Gives the model rows for tokens that its tokenizer has and it has not."""
-    size = int(getattr(model.config, "vocab_size", 0) or getattr(model.config, "n_words", 0))
+    size = vocabulary_size(model.config)
     if len(tokenizer) > size:
         say(f"The embeddings grow from {size:,} to {len(tokenizer):,} rows, as the tokenizer has")
         try:
@@ -209,7 +173,7 @@ def require_xla(model: Any, replicas: int) -> None:
 
 def output_bias(model: Any) -> Any:
     """The variable [vocabulary] that is added to the logits, or None."""
-    size = getattr(model.config, "vocab_size", None) or getattr(model.config, "n_words", None)
+    size = vocabulary_size(model.config)
     found = [
         v
         for v in model.trainable_variables
@@ -220,15 +184,10 @@ def output_bias(model: Any) -> Any:
 
 def bias_is_missing(model: Any, missing: tuple[str, ...]) -> bool:
     """Whether the output bias is among the weights (PyTorch's names) a checkpoint lacked."""
-    from transformers.modeling_tf_pytorch_utils import convert_tf_weight_name_to_pt_weight_name
-
     bias = output_bias(model)
     if bias is None:
         return False
-    name, _ = convert_tf_weight_name_to_pt_weight_name(bias.name, tf_weight_shape=bias.shape)
-    rename = getattr(model, "tf_to_pt_weight_rename", None)
-    names = {name, *(rename(name) if rename else ())}
-    return bool(names & set(missing)) or bias.name in missing
+    return bool({*pytorch_names(model, bias), bias.name} & set(missing))
 
 
 def set_unigram_bias(model: Any, log_probabilities: np.ndarray) -> bool:

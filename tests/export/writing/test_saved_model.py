@@ -124,7 +124,7 @@ def export(tmp_path, **settings):
     ("settings", "message"),
     [
         ({"top_k": 0}, "top_k is 0"),
-        ({"max_length": 513}, "over the 512 tokens"),
+        ({"max_length": 513}, "positions for 512 tokens"),
         ({"max_length": 2}, "leaves no room for a mask"),
         ({"version": 0}, "not a positive number"),
         ({"self_test": "thorough"}, "choose quick or full"),

@@ -38,7 +38,7 @@ class PackedPredictor(tf.Module):
         self.layers = [PackedLayer(layer, self._heads) for layer in parts.layers[:-1]]
         self.last = LastLayer(parts.layers[-1], self._heads)
         self.transform = _HeadTransform(parts.head)
-        self.output_bias = parts.head.bias
+        self.output_matrix, self.output_bias = parts.head.matrix, parts.head.bias
 
     def __call__(
         self, input_ids: tf.Tensor, attention_mask: tf.Tensor, indices: tf.Tensor
@@ -48,13 +48,13 @@ class PackedPredictor(tf.Module):
 
     def head(self, hidden: tf.Tensor) -> tf.Tensor:
         """Logits [n, vocabulary] of what `hidden` gives, [n, embedding]."""
-        product = tf.matmul(hidden, self.embeddings.word, transpose_b=True)
+        product = tf.matmul(hidden, self.output_matrix, transpose_b=True)
         return tf.nn.bias_add(product, self.output_bias)
 
     def hidden(
         self, input_ids: tf.Tensor, attention_mask: tf.Tensor, indices: tf.Tensor
     ) -> tf.Tensor:
-        """What is multiplied by the word embeddings at `indices` int32 [N, 2]: [N, embedding].
+        """What is multiplied by the output matrix at `indices` int32 [N, 2]: [N, embedding].
 
         `indices` are ascending by row, N is at least 1.
         """
@@ -110,7 +110,7 @@ class _Embeddings(tf.Module):
 
 
 class _HeadTransform(tf.Module):
-    """What the head does before the product with the word embeddings."""
+    """What the head does before the product with the output matrix."""
 
     def __init__(self, parts: HeadParts) -> None:
         super().__init__(name="transform")

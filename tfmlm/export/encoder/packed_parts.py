@@ -47,11 +47,16 @@ class LayerParts:
 
 @dataclass(frozen=True)
 class HeadParts:
-    """The head: a dense layer, its activation, a norm; then the word embeddings and a bias."""
+    """The head: a dense layer, its activation, a norm; then an output matrix and a bias.
+
+    Attributes:
+        matrix: variable [vocabulary, width]: the word embeddings', or one of its own.
+    """
 
     dense: Any
     activation: Any
     norm: Any
+    matrix: tf.Variable
     bias: tf.Variable
 
 
@@ -127,25 +132,41 @@ def _distilbert_layers(base: Any) -> list[LayerParts]:
 def _bert_head(model: Any) -> HeadParts:
     head = model.mlm.predictions
     transform = head.transform
-    return HeadParts(transform.dense, transform.transform_act_fn, transform.LayerNorm, head.bias)
+    return HeadParts(
+        transform.dense,
+        transform.transform_act_fn,
+        transform.LayerNorm,
+        head.input_embeddings.weight,
+        head.bias,
+    )
 
 
 def _roberta_head(model: Any) -> HeadParts:
     head = model.lm_head
-    return HeadParts(head.dense, head.act, head.layer_norm, head.bias)
+    return HeadParts(head.dense, head.act, head.layer_norm, head.decoder.weight, head.bias)
 
 
 def _electra_head(model: Any) -> HeadParts:
     from transformers.activations_tf import get_tf_activation
 
-    transform = model.generator_predictions
-    bias = model.generator_lm_head.bias
-    return HeadParts(transform.dense, get_tf_activation("gelu"), transform.LayerNorm, bias)
+    transform, head = model.generator_predictions, model.generator_lm_head
+    return HeadParts(
+        transform.dense,
+        get_tf_activation("gelu"),
+        transform.LayerNorm,
+        head.input_embeddings.weight,
+        head.bias,
+    )
 
 
 def _distilbert_head(model: Any) -> HeadParts:
+    head = model.vocab_projector
     return HeadParts(
-        model.vocab_transform, model.act, model.vocab_layer_norm, model.vocab_projector.bias
+        model.vocab_transform,
+        model.act,
+        model.vocab_layer_norm,
+        head.input_embeddings.weight,
+        head.bias,
     )
 
 

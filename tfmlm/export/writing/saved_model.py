@@ -12,6 +12,7 @@ from typing import Any
 
 from tfmlm._version import __version__
 from tfmlm.checkpoint.frame import frame_of, skipped_ids
+from tfmlm.checkpoint.limits import require_ids, vocabulary_size, window_length
 from tfmlm.errors import UnsupportedTokenizerError, UserError
 from tfmlm.export.checking.validate import validate_export
 from tfmlm.export.contract import DEFAULT_MAX_TEXT_BYTES, DEFAULT_TOP_K
@@ -25,7 +26,6 @@ from tfmlm.export.graph.fill_mask import FillMask
 from tfmlm.export.graph.settings import ExportSettings
 from tfmlm.export.graph.signatures import build_signatures
 from tfmlm.export.graph.vocabulary import Vocabulary
-from tfmlm.export.lengths import choose_max_length
 from tfmlm.export.samples import sample_texts
 from tfmlm.export.versions import RECORD, new_version
 from tfmlm.export.writing.inline import rewrite_saved_model
@@ -63,6 +63,7 @@ def export_saved_model(
     dtype: str = "float32",
     self_test: str = "quick",
     ops: str = "core",
+    allow_untrained_head: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> str:
     """Exports a masked LM with its tokenizer in the graph to `export_dir/<version>/`.
@@ -87,6 +88,8 @@ def export_saved_model(
         ops: `core`, TensorFlow's own operations alone, so that TensorFlow loads the export by
             itself; or `text`: a WordPiece by an operation of TF Text, which is faster and which
             TensorFlow Serving has built in.
+        allow_untrained_head: whether a checkpoint that is loaded may lack weights of its masked-LM
+            head, which are then random.
         progress: called with what is done next.
 
     Returns:
@@ -105,7 +108,7 @@ def export_saved_model(
     if ops not in OPS:
         raise UserError(f"ops {ops!r} is unknown; choose core or text")
     _check_positive(top_k=top_k, max_text_bytes=max_text_bytes, max_top_k=max_top_k)
-    model, tokenizer = _loaded(model, tokenizer, tell)
+    model, tokenizer = _loaded(model, tokenizer, tell, allow_untrained_head)
     with new_version(export_dir, version) as target:
         frame = frame_of(tokenizer)
         settings = _settings(
@@ -114,7 +117,7 @@ def export_saved_model(
             top_k=top_k,
             max_top_k=max_top_k,
             max_text_bytes=max_text_bytes,
-            max_length=choose_max_length(model, tokenizer, max_length, len(frame)),
+            max_length=window_length(model.config, tokenizer, max_length, len(frame)),
             prefix_ids=frame.before,
             suffix_ids=frame.behind,
         )
@@ -154,7 +157,9 @@ def _check_positive(**numbers: int | None) -> None:
             raise UserError(f"{name} is {number}; it must be at least 1")
 
 
-def _loaded(model: Any, tokenizer: Any, tell: Callable[[str], None]) -> tuple[Any, Any]:
+def _loaded(
+    model: Any, tokenizer: Any, tell: Callable[[str], None], allow_untrained_head: bool
+) -> tuple[Any, Any]:
     from tfmlm.checkpoint.load import load_model, load_tokenizer
 
     if tokenizer is None and not isinstance(model, (str, os.PathLike)):
@@ -162,7 +167,7 @@ def _loaded(model: Any, tokenizer: Any, tell: Callable[[str], None]) -> tuple[An
     source = tokenizer if tokenizer is not None else model
     if isinstance(model, (str, os.PathLike)):
         tell(f"loading {model}")
-        model = load_model(model)
+        model = load_model(model, allow_untrained_head=allow_untrained_head)
     if isinstance(source, (str, os.PathLike)):
         tokenizer = load_tokenizer(source)
     if getattr(tokenizer, "mask_token_id", None) is None:
@@ -173,13 +178,8 @@ def _loaded(model: Any, tokenizer: Any, tell: Callable[[str], None]) -> tuple[An
 
 
 def _settings(model: Any, tokenizer: Any, max_top_k: int | None, **given: Any) -> ExportSettings:
-    size = model.config.vocab_size
-    largest = max(tokenizer.get_vocab().values())
-    if largest >= size:
-        raise UserError(
-            f"the tokenizer has the id {largest}, the model only {size} ids; "
-            "take the model's own tokenizer, or call model.resize_token_embeddings and train"
-        )
+    require_ids(model.config, tokenizer)
+    size = vocabulary_size(model.config)
     pad = tokenizer.pad_token_id
     unknown = tokenizer.unk_token_id
     pad = 0 if pad is None else pad

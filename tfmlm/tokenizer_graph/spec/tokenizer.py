@@ -59,7 +59,6 @@ class TokenizerConfig:
     clean_up_tokenization_spaces: bool = False
     padding_side: str = "right"
     truncation_side: str = "right"
-    model_max_length: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
