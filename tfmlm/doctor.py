@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tfmlm.files import cache_folder
+
 #: Everything is as it should be; something is slower or less than it could be; tfmlm cannot work.
 OK, NOTE, PROBLEM = "ok", "note", "problem"
 #: Free space in a cache folder below which a corpus or a tokenizer may not fit, in bytes.
@@ -177,9 +179,10 @@ def caches() -> Iterator[Fact]:
     """Folders that grow, whether they can be written, and the space left there."""
     from huggingface_hub.constants import HF_HUB_CACHE
 
-    base = os.environ.get("XDG_CACHE_HOME")
-    own = (Path(base) if base else Path.home() / ".cache") / "tfmlm"
-    for name, folder in (("tfmlm's cache", own), ("the Hub's cache", Path(HF_HUB_CACHE))):
+    for name, folder in (
+        ("tfmlm's cache", cache_folder()),
+        ("the Hub's cache", Path(HF_HUB_CACHE)),
+    ):
         there = next(path for path in (folder, *folder.parents) if path.exists())
         free = shutil.disk_usage(there).free
         value = f"{folder}, {free / 1e9:.0f} GB free"

@@ -318,6 +318,12 @@ def _renameat2() -> Any:
     return function
 
 
+def cache_folder() -> Path:
+    """tfmlm's folder in the user's cache folder: `XDG_CACHE_HOME`, else `~/.cache`."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "tfmlm"
+
+
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
     """Writes `value` as indented JSON, atomically."""
     with atomic_write(path) as temporary:

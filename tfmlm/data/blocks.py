@@ -15,7 +15,7 @@ import numpy as np
 from tfmlm.data.corpus import Corpus
 from tfmlm.data.packing import ID_MASK, Encoder, PackedFrame, packed_frame, plain_backend
 from tfmlm.errors import UserError
-from tfmlm.files import atomic_folder
+from tfmlm.files import atomic_folder, cache_folder
 
 FORMAT_VERSION = 2  # part of the checksum: raise it when a corpus would give other blocks
 
@@ -136,8 +136,7 @@ def cache_root(cache_dir: str | os.PathLike[str] | None = None) -> Path:
     """Folder of the cached blocks: `cache_dir`, or `tfmlm` in the user's cache folder."""
     if cache_dir is not None:
         return Path(cache_dir).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "tfmlm"
+    return cache_folder()
 
 
 def build_blocks(

@@ -9,6 +9,7 @@ from tokenizers import Tokenizer
 from tfmlm.errors import UnsupportedTokenizerError, UserError
 from tfmlm.tokenizer_graph.esm import esm_json
 from tfmlm.tokenizer_graph.spec import TokenizerConfig, TokenizerSpec, parse
+from tfmlm.tokenizer_graph.spec.budget import check_ids
 
 # Slow-only tokenizers that split with programs of their own, which no graph can hold.
 REFUSED = {
@@ -42,6 +43,7 @@ def spec_from_pretrained(name_or_dir: str, revision: str | None = None) -> Token
 def _description(tokenizer: Any) -> tuple[str, TokenizerConfig]:
     """The `tokenizer.json` of a tokenizer, and the settings of its wrapper."""
     if isinstance(tokenizer, Tokenizer):
+        check_ids(tokenizer)
         return tokenizer.to_str(), _bare_config(tokenizer)
     name = type(tokenizer).__name__
     if name in REFUSED:
@@ -57,6 +59,7 @@ def _description(tokenizer: Any) -> tuple[str, TokenizerConfig]:
         )
     if getattr(tokenizer, "split_special_tokens", False):
         raise UnsupportedTokenizerError("split_special_tokens", "true", "false")
+    check_ids(backend)
     return backend.to_str(), _config(tokenizer)
 
 

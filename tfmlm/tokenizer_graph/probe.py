@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,17 +18,11 @@ from typing import Any
 import numpy as np
 import tokenizers
 
-from tfmlm.files import atomic_write
+from tfmlm.files import atomic_write, cache_folder
 
 FORMAT = "1"
 MAX_CODEPOINT = 0x10FFFF
 Changes = dict[int, tuple[int, ...]]
-
-
-def cache_folder() -> Path:
-    """The user's cache folder for probed tables (`XDG_CACHE_HOME`, else `~/.cache`)."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "tfmlm" / "probes"
 
 
 def codepoints() -> Iterator[int]:
@@ -172,7 +165,7 @@ def _decode_changes(stored: Mapping[str, np.ndarray]) -> Changes:
 
 def _path(key: str) -> Path:
     name = hashlib.sha256(f"{FORMAT}\n{tokenizers.__version__}\n{key}".encode()).hexdigest()
-    return cache_folder() / f"{name}.npz"
+    return cache_folder() / "probes" / f"{name}.npz"
 
 
 def load_arrays(key: str) -> dict[str, np.ndarray] | None:

@@ -32,7 +32,7 @@ from tfmlm.export.writing.inline import rewrite_saved_model
 from tfmlm.export.writing.servable_ops import oldest_release, operations
 from tfmlm.export.writing.warmup import FILE as WARMUP_FILE
 from tfmlm.export.writing.warmup import write_warmup
-from tfmlm.files import write_json
+from tfmlm.files import require_space, write_json
 
 #: Increased when a reader of the record has to know.
 RECORD_FORMAT = 1
@@ -110,6 +110,7 @@ def export_saved_model(
     _check_positive(top_k=top_k, max_text_bytes=max_text_bytes, max_top_k=max_top_k)
     model, tokenizer = _loaded(model, tokenizer, tell, allow_untrained_head)
     with new_version(export_dir, version) as target:
+        require_space(Path(export_dir), _size_of_weights(model, DTYPES[dtype]), "the export")
         frame = frame_of(tokenizer)
         settings = _settings(
             model,
@@ -149,6 +150,13 @@ def export_saved_model(
         record["self_test"] = validate_export(target.folder, model, tokenizer)
         write_json(extra / RECORD, record)
         return str(target.publish())
+
+
+def _size_of_weights(model: Any, dtype: str) -> int:
+    """Bytes that an export holds at least."""
+    import tensorflow as tf
+
+    return sum(v.shape.num_elements() for v in model.weights) * tf.as_dtype(dtype).size
 
 
 def _check_positive(**numbers: int | None) -> None:

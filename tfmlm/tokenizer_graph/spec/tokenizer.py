@@ -14,6 +14,7 @@ from tokenizers import Tokenizer
 
 from tfmlm.errors import UnsupportedTokenizerError, UserError
 from tfmlm.tokenizer_graph.spec.base import SPECS, STAGES, Component, Pattern
+from tfmlm.tokenizer_graph.spec.budget import check_ids, check_sizes, check_special_ids
 from tfmlm.tokenizer_graph.spec.normalizers import (
     NFC,
     NFD,
@@ -96,22 +97,24 @@ def parse(json_text: str, config: TokenizerConfig | None = None) -> TokenizerSpe
     """
     try:
         value = json.loads(json_text)
-    except json.JSONDecodeError as error:
-        raise UserError(f"tokenizer.json is not JSON: {error}") from None
+    except (ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"tokenizer.json is not JSON: {reason}") from None
     if not isinstance(value, dict) or "model" not in value:
         raise UserError("tokenizer.json holds no 'model': give the file of a fast tokenizer")
     try:
+        check_sizes(value)
         for stage in STAGES:
             if value.get(stage) is not None:
                 _refuse_unknown_types(value[stage], stage, stage)
     except UnsupportedTokenizerError as error:
         raise with_type(error, value) from None
-    _check_ids(value)
     del value  # the vocabulary may be large
     try:
         canonical = Tokenizer.from_str(json_text)
     except Exception as error:  # the Rust library raises bare Exception
         raise UserError(f"the tokenizers library cannot read tokenizer.json: {error}") from None
+    check_ids(canonical)
     canonical.no_truncation()
     canonical.no_padding()
     text = canonical.to_str()
@@ -139,6 +142,7 @@ def with_type(error: UnsupportedTokenizerError, value: Mapping[str, Any]) -> Use
 def _parsed(canonical: Tokenizer, text: str, config: TokenizerConfig) -> TokenizerSpec:
     """The spec of a Rust tokenizer and its JSON."""
     value = json.loads(text)
+    check_special_ids(value, canonical)
     parts = {
         stage: _parse_component(value[stage], stage, stage) if value.get(stage) else None
         for stage in STAGES
@@ -161,28 +165,6 @@ def _parsed(canonical: Tokenizer, text: str, config: TokenizerConfig) -> Tokeniz
     )
     _check_first_word(spec)
     return spec
-
-
-def _check_ids(value: Mapping[str, Any]) -> None:
-    """Refuses a vocabulary in which two tokens have one id: which the file means is not defined.
-
-    The Rust library keeps one of them, and not always the same.
-    """
-    vocab = value["model"].get("vocab") if isinstance(value["model"], Mapping) else None
-    if not isinstance(vocab, Mapping):
-        return
-    tokens: dict[Any, str] = {}
-    for token, number in vocab.items():
-        other = tokens.setdefault(number, token)
-        if other != token:
-            raise with_type(
-                UnsupportedTokenizerError(
-                    "model.vocab",
-                    f"{other!r} and {token!r}, which have one id ({number})",
-                    "an id of its own for each token",
-                ),
-                value,
-            )
 
 
 def _check_first_word(spec: TokenizerSpec) -> None:
