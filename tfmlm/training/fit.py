@@ -6,6 +6,7 @@ import math
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ from tfmlm.training.checkpoint import (
     size_of_checkpoint,
 )
 from tfmlm.training.corpora import Corpora, open_corpora
-from tfmlm.training.data import HeldOut, prepare_run_data
+from tfmlm.training.data import HeldOut, RunData, prepare_run_data
 from tfmlm.training.metrics import Evaluator, log_unigram, unigram_loss
 from tfmlm.training.optimizer import WarmupSchedule, create_optimizer
 from tfmlm.training.policy import precision
@@ -100,8 +101,45 @@ def run_training(
 _RESUMES = "free some; the same command goes on from the last checkpoint"
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """What a run computes.
+
+    Attributes:
+        length: most tokens of a block.
+        identity: what has to be equal for a checkpoint to be of this run.
+    """
+
+    tokenizer: Any
+    model_config: Any
+    length: int
+    data: RunData
+    identity: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Begin:
+    """Where training begins: at the start, or where a checkpoint left off."""
+
+    checkpoint: Checkpoint | None
+    model: Any
+    trainer: MaskedLMTrainer
+    schedule: WarmupSchedule
+    state: RunState
+    first_step: int
+
+
+@dataclass(frozen=True)
+class _End:
+    """How training ended; `stopped_by` are the signals that ended it early."""
+
+    keeper: Checkpoints
+    evaluation: Evaluation | None
+    stopped_by: StopSignals | None
+
+
 class _Run:
-    """One run: settings, data, model, and what is made of them."""
+    """One run: settings, data, model, and what is made of them. Read it from `go` downwards."""
 
     def __init__(
         self,
@@ -123,6 +161,27 @@ class _Run:
             print(text, file=sys.stderr, flush=True)
 
     def go(self, callbacks: Sequence[tf_keras.callbacks.Callback]) -> dict[str, Any]:
+        """The run from its data to its results."""
+        plan = self._prepare()
+        finished = run_folder.finished_results(self.folder, plan.identity)
+        if finished and not self.config.overwrite_output_dir:
+            self.say(f"{self.folder} holds this run's results already; nothing to do")
+            return finished
+        begin = self._resume(plan)
+        self._claim_folder(plan, begin)
+        batches = self._announce(plan, begin)
+        evaluator = self._evaluator(
+            begin.model, plan.tokenizer, plan.data.held_out, plan.data.pad_to
+        )
+        extra = self._evaluate_on_start(begin, evaluator)
+        end = self._fit(plan, begin, batches, evaluator, extra, callbacks)
+        if end.stopped_by is not None:
+            return self._stopped(end.stopped_by, end.keeper)
+        figures = self._evaluate(plan, begin, end, evaluator, extra)
+        return self._report(plan, begin, end, figures)
+
+    def _prepare(self) -> _Plan:
+        """Tokenizer, config and data: everything that decides what the run computes."""
         config = self.config
         tokenizer = self._tokenizer()
         model_config = self._model_config(tokenizer)
@@ -131,67 +190,87 @@ class _Run:
             self.strategy, config.per_device_train_batch_size * config.gradient_accumulation_steps
         )
         data = prepare_run_data(config, self.corpora, tokenizer, length, layout, self.chief)
-        held_out, total = data.held_out, data.total_steps
         identity = {
             "blocks": data.checksum,
-            "validation": held_out.blocks.checksum if held_out else None,
+            "validation": data.held_out.blocks.checksum if data.held_out else None,
             "global_rows": layout.global_rows,
-            "total_steps": total,
+            "total_steps": data.total_steps,
         }
-        finished = run_folder.finished_results(self.folder, identity)
-        if finished and not config.overwrite_output_dir:
-            self.say(f"{self.folder} holds this run's results already; nothing to do")
-            return finished
-        checkpoint = self._checkpoint(identity)
+        return _Plan(tokenizer, model_config, length, data, identity)
 
-        model = self._model(tokenizer, model_config, data.counts, checkpoint is not None)
+    def _resume(self, plan: _Plan) -> _Begin:
+        """Model and trainer where the newest checkpoint left them, or at the start."""
+        total = plan.data.total_steps
+        checkpoint = self._checkpoint(plan.identity)
+        model = self._model(
+            plan.tokenizer, plan.model_config, plan.data.counts, checkpoint is not None
+        )
         trainer, schedule = self._trainer(model, total)
-        trainer.tokenizer = tokenizer  # for callbacks that save a checkpoint folder
-        state = RunState()
-        first_step = 0
-        if checkpoint is not None:
-            state = RunState.from_dict(checkpoint.run["state"])
-            with self.strategy.scope():
-                restore_trainer(trainer, checkpoint.arrays())
-            first_step = checkpoint.step
-            self.say(f"Resuming from step {first_step} of {total} ({checkpoint.folder})")
-        if self.chief and config.overwrite_output_dir:  # not before all else has proved right
-            run_folder.clear_former_run(self.folder, keep=Path(tokenizer.name_or_path))
-        if self.chief and (checkpoint is None or config.overwrite_output_dir):
-            write_json(self.folder / report.RUN_FILE, config.to_dict())
-        if self.chief:
-            self._require_space(model, trainer, total - first_step)
-        trainer.tokenizer = tokenizer  # for callbacks that save
-        for callback in callbacks:
-            if hasattr(callback, "steps"):  # PushToHub counts the steps of the whole run
-                callback.steps = first_step
-        trainer.resume_at(*divmod(first_step, data.steps_per_epoch))
+        trainer.tokenizer = plan.tokenizer  # for callbacks that save a checkpoint folder
+        if checkpoint is None:
+            return _Begin(None, model, trainer, schedule, RunState(), 0)
+        state = RunState.from_dict(checkpoint.run["state"])
+        with self.strategy.scope():
+            restore_trainer(trainer, checkpoint.arrays())
+        self.say(f"Resuming from step {checkpoint.step} of {total} ({checkpoint.folder})")
+        return _Begin(checkpoint, model, trainer, schedule, state, checkpoint.step)
 
-        batches = data.batches(model, first_step)
-        evaluator = self._evaluator(model, tokenizer, held_out, data.pad_to)
+    def _claim_folder(self, plan: _Plan, begin: _Begin) -> None:
+        """Makes the output folder this run's, now that all else has proved right."""
+        if not self.chief:
+            return
+        overwrite = self.config.overwrite_output_dir
+        self._require_space(begin.model, begin.trainer, plan.data.total_steps - begin.first_step)
+        if overwrite:
+            run_folder.clear_former_run(self.folder, keep=Path(plan.tokenizer.name_or_path))
+        if begin.checkpoint is None or overwrite:
+            write_json(self.folder / report.RUN_FILE, self.config.to_dict())
+
+    def _announce(self, plan: _Plan, begin: _Begin) -> tf.data.Dataset:
+        """Says what is trained on what, and shows the first block; returns the batches."""
+        model, data = begin.model, plan.data
+        batches = data.batches(model, begin.first_step)
         amount = f"{data.samples:,} blocks" if data.samples is not None else "a stream"
         self.say(
             f"Training {type(model).__name__} ({model.count_params():,} parameters) on {amount} "
-            f"of up to {length} tokens, {total} steps of {layout.global_rows} on "
-            f"{self.strategy.num_replicas_in_sync} device(s)"
+            f"of up to {plan.length} tokens, {data.total_steps} steps of "
+            f"{plan.identity['global_rows']} on {self.strategy.num_replicas_in_sync} device(s)"
         )
-        self._show_example(batches, tokenizer)
-        extra: dict[str, Any] = {}
-        if evaluator is not None and config.eval_on_start:
-            extra["initial_eval_loss"] = (
-                checkpoint.run.get("initial_eval_loss")
-                if checkpoint is not None
-                else evaluator()["eval_loss"]
-            )
+        self._show_example(batches, plan.tokenizer)
+        return batches
+
+    def _evaluate_on_start(self, begin: _Begin, evaluator: Evaluator | None) -> dict[str, Any]:
+        """`initial_eval_loss`, if it is asked for; a resumed run knows it from its first part."""
+        if evaluator is None or not self.config.eval_on_start:
+            return {}
+        if begin.checkpoint is not None:
+            return {"initial_eval_loss": begin.checkpoint.run.get("initial_eval_loss")}
+        return {"initial_eval_loss": evaluator()["eval_loss"]}
+
+    def _fit(
+        self,
+        plan: _Plan,
+        begin: _Begin,
+        batches: tf.data.Dataset,
+        evaluator: Evaluator | None,
+        extra: dict[str, Any],
+        callbacks: Sequence[tf_keras.callbacks.Callback],
+    ) -> _End:
+        """Trains to the last step, or until a signal or early stopping ends it."""
+        config, data = self.config, plan.data
+        for callback in callbacks:
+            if hasattr(callback, "steps"):  # PushToHub counts the steps of the whole run
+                callback.steps = begin.first_step
+        begin.trainer.resume_at(*divmod(begin.first_step, data.steps_per_epoch))
         writer = None
         if self.chief:
             writer = tf.summary.create_file_writer(str(self.folder / run_folder.LOGS))
+        common = (begin.state, data.steps_per_epoch, data.total_steps, begin.first_step)
         with StopSignals() as signals:
-            common = (state, data.steps_per_epoch, total, first_step)
-            curve = Curve(*common, every=config.logging_steps, schedule=schedule, writer=writer)
-            steps: list[Any] = [Progress(*common)] if self.chief else []
-            steps.append(curve)
-            best_file = self._best_file()
+            curve = Curve(
+                *common, every=config.logging_steps, schedule=begin.schedule, writer=writer
+            )
+            steps: list[Any] = [Progress(*common), curve] if self.chief else [curve]
             evaluation = None
             if evaluator is not None:
                 evaluation = Evaluation(
@@ -199,7 +278,7 @@ class _Run:
                     evaluator=evaluator,
                     config=config,
                     curve=curve,
-                    best_file=best_file,
+                    best_file=self._best_file(),
                     chief=self.chief,
                 )
                 steps.append(evaluation)
@@ -207,48 +286,69 @@ class _Run:
                 *common,
                 folder=self.checkpoints,
                 config=config,
-                run={**identity, **extra},
+                run={**plan.identity, **extra},
                 chief=self.chief,
                 signals=signals,
                 workers=worker_count(self.strategy),
             )
-            steps.append(keeper)
-            trainer.fit(
+            begin.trainer.fit(
                 distribute(self.strategy, batches.apply(_of_unknown_length)),
-                epochs=math.ceil(total / data.steps_per_epoch),
+                epochs=math.ceil(data.total_steps / data.steps_per_epoch),
                 steps_per_epoch=data.steps_per_epoch,
-                callbacks=[*steps, *callbacks],
+                callbacks=[*steps, keeper, *callbacks],
                 verbose=0,
             )
-            if signals.obeyed and not state.finished:
-                return self._stopped(signals, keeper)
+            if signals.obeyed and not begin.state.finished:
+                return _End(keeper, evaluation, signals)
         if writer is not None:
             writer.close()
-        if best_file is not None and state.best_step and state.best_step != keeper.step:
-            self._restore_best(model, best_file, state)
-            evaluation = None
-        figures = None
-        if evaluator is not None:
-            fresh = evaluation is not None and evaluation.last_step == keeper.step
-            figures = dict(state.evaluations[-1]) if fresh else evaluator()
-            figures = {k: v for k, v in figures.items() if k not in ("step",)}
-            figures["epoch"] = keeper.epoch
-            assert held_out is not None
-            figures |= extra
-            figures["unigram_loss"] = unigram_loss(
-                model,
-                tokenizer,
+        return _End(keeper, evaluation, None)
+
+    def _evaluate(
+        self,
+        plan: _Plan,
+        begin: _Begin,
+        end: _End,
+        evaluator: Evaluator | None,
+        extra: dict[str, Any],
+    ) -> dict[str, Any] | None:
+        """Held-out figures of the weights that are kept: the last ones, or the best."""
+        state, last = begin.state, end.keeper.step
+        fresh = end.evaluation is not None and end.evaluation.last_step == last
+        best_file = self._best_file()
+        if best_file is not None and state.best_step and state.best_step != last:
+            self._restore_best(begin.model, best_file, state)
+            fresh = False
+        held_out = plan.data.held_out
+        if evaluator is None or held_out is None:
+            return None
+        figures = dict(state.evaluations[-1]) if fresh else evaluator()
+        figures.pop("step", None)
+        return {
+            **figures,
+            "epoch": end.keeper.epoch,
+            **extra,
+            "unigram_loss": unigram_loss(
+                begin.model,
+                plan.tokenizer,
                 held_out.blocks,
-                counts=data.counts,
+                counts=plan.data.counts,
                 rows=held_out.rows,
-                masking=config,
-                seed=config.seed,
-            )
-        train = report.train_results(state, keeper, data.samples, layout.global_rows)
+                masking=self.config,
+                seed=self.config.seed,
+            ),
+        }
+
+    def _report(
+        self, plan: _Plan, begin: _Begin, end: _End, figures: dict[str, Any] | None
+    ) -> dict[str, Any]:
+        """The results; the chief writes them, the model and all that belongs to it."""
+        rows = plan.identity["global_rows"]
+        train = report.train_results(begin.state, end.keeper, plan.data.samples, rows)
         if not self.chief:
             return {**train, **(figures or {})}
-        results = self._written(model, tokenizer, state, train, figures)
-        run_folder.mark_finished(self.folder, identity)
+        results = self._written(begin.model, plan.tokenizer, begin.state, train, figures)
+        run_folder.mark_finished(self.folder, plan.identity)
         return results
 
     def _require_space(self, model: Any, trainer: MaskedLMTrainer, steps: int) -> None:
