@@ -79,6 +79,17 @@ def test_cache_is_found_again_and_depends_on_what_determines_the_blocks(tmp_path
     assert len({first, *others}) == 6
 
 
+@pytest.mark.parametrize("text", ["[" * 100_000, "{", "[]", '{"tokens": 1}', "\x00"])
+def test_a_broken_cache_is_made_again(text: str, tmp_path: Path) -> None:
+    made = small.blocks(tmp_path)
+    info = next(tmp_path.glob("blocks-*/info.json"))
+    before = info.read_text()
+    info.write_text(text)
+    again = small.blocks(tmp_path)
+    assert info.read_text() == before
+    assert again.checksum == made.checksum and again.tokens == made.tokens
+
+
 def test_failed_tokenization_leaves_no_cache(tmp_path: Path) -> None:
     file = tmp_path / "a.jsonl"
     file.write_text('{"text": "good"}\n' * 3000 + "{broken\n")

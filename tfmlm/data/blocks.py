@@ -15,7 +15,7 @@ import numpy as np
 from tfmlm.data.corpus import Corpus
 from tfmlm.data.packing import ID_MASK, Encoder, PackedFrame, packed_frame, plain_backend
 from tfmlm.errors import UserError
-from tfmlm.files import atomic_folder, cache_folder
+from tfmlm.files import atomic_folder, cache_folder, read_json
 
 FORMAT_VERSION = 2  # part of the checksum: raise it when a corpus would give other blocks
 
@@ -180,7 +180,7 @@ def build_blocks(
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(str(folder) + ".lock"):
-            if overwrite or not (folder / _INFO).exists():
+            if overwrite or not _is_whole(folder):
                 with atomic_folder(folder, overwrite=folder.exists()) as temporary:
                     _write_blocks(temporary, corpus, tokenizer, key, progress)
     except OSError as error:
@@ -191,11 +191,20 @@ def build_blocks(
     return load_blocks(folder)
 
 
+def _is_whole(folder: Path) -> bool:
+    """Whether a folder holds blocks with a description that can be read."""
+    try:
+        info = read_json(folder / _INFO)
+        return (folder / _FILE).exists() and {"max_length", "tokens"} <= info.keys()
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
 def load_blocks(folder: Path) -> Blocks:
     """Opens a folder written by `build_blocks`; the data stay on disk."""
     from datasets import Dataset
 
-    info = json.loads((folder / _INFO).read_text(encoding="utf-8"))
+    info = read_json(folder / _INFO)
     dataset = Dataset.from_file(str(folder / _FILE))
     checksum = folder.name.removeprefix("blocks-")
     return Blocks(dataset, info["max_length"], info["tokens"], checksum, folder / _FILE)

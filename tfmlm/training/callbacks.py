@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import math
 import sys
 import time
@@ -321,20 +322,37 @@ class Checkpoints(RunCallback):
 
 
 def save_weights(model: Any, path: Path) -> None:
-    """Writes a model's weights by their order and name."""
+    """Writes a model's weights by their order and name, with a digest of them."""
     from safetensors.numpy import save_file
 
     from tfmlm.files import atomic_write
 
     arrays = {name: np.asarray(v.numpy()) for name, v in numbered_weights(model).items()}
     with atomic_write(path) as temporary:
-        save_file(arrays, temporary)
+        save_file(arrays, temporary, metadata={"blake2b": _digest(arrays)})
 
 
-def load_weights(model: Any, path: Path) -> None:
-    """Reads what `save_weights` wrote into the same model."""
-    from safetensors.numpy import load_file
+def load_weights(model: Any, path: Path) -> bool:
+    """Reads what `save_weights` wrote into the same model; False if the file is damaged."""
+    from safetensors import SafetensorError, safe_open
 
-    arrays = load_file(path)
-    for name, variable in numbered_weights(model).items():
+    try:
+        with safe_open(path, framework="np") as stored:
+            arrays = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+            digest = (stored.metadata() or {}).get("blake2b")
+    except (OSError, SafetensorError):
+        return False
+    variables = numbered_weights(model)
+    if digest != _digest(arrays) or arrays.keys() != variables.keys():
+        return False
+    for name, variable in variables.items():
         variable.assign(arrays[name])
+    return True
+
+
+def _digest(arrays: dict[str, np.ndarray]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for name in sorted(arrays):
+        digest.update(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode())
+        digest.update(np.ascontiguousarray(arrays[name]).tobytes())
+    return digest.hexdigest()

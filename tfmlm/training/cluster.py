@@ -97,7 +97,7 @@ def parse_tf_config(text: str) -> Cluster | None:
         jobs = {job: tuple(config["cluster"][job]) for job in config["cluster"]}
         task = config["task"]
         job, index = str(task["type"]), int(task["index"])
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         raise UserError(f"TF_CONFIG is not understood; it should look like {example}") from None
     jobs = {name: addresses for name, addresses in jobs.items() if name in ("chief", "worker")}
     for address in (address for addresses in jobs.values() for address in addresses):

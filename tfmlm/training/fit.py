@@ -18,7 +18,7 @@ from tfmlm.checkpoint.limits import block_length
 from tfmlm.checkpoint.load import load_config, load_model_and_report, load_tokenizer
 from tfmlm.config import TrainConfig
 from tfmlm.data.tokenizer_training import trained_tokenizer
-from tfmlm.errors import UserError
+from tfmlm.errors import RunFailedError, UserError
 from tfmlm.files import disk_is_full, full_disk_said, in_megabytes, write_json
 from tfmlm.training import model_setup, report, run_folder
 from tfmlm.training.callbacks import (
@@ -317,8 +317,7 @@ class _Run:
         fresh = end.evaluation is not None and end.evaluation.last_step == last
         best_file = self._best_file()
         if best_file is not None and state.best_step and state.best_step != last:
-            self._restore_best(begin.model, best_file, state)
-            fresh = False
+            fresh = not self._restore_best(begin.model, best_file, state) and fresh
         held_out = plan.data.held_out
         if evaluator is None or held_out is None:
             return None
@@ -525,10 +524,17 @@ class _Run:
         wanted = self.config.load_best_model_at_end or self.config.early_stopping_patience
         return self.checkpoints / "best.safetensors" if wanted else None
 
-    def _restore_best(self, model: Any, best_file: Path, state: RunState) -> None:
-        self.say(f"Keeping the weights of step {state.best_step}, the best evaluation's")
+    def _restore_best(self, model: Any, best_file: Path, state: RunState) -> bool:
+        """Sets the weights of the best evaluation; False if their file is damaged."""
         with self.strategy.scope():
-            load_weights(model, best_file)
+            restored = load_weights(model, best_file)
+        if restored:
+            self.say(f"Keeping the weights of step {state.best_step}, the best evaluation's")
+        elif worker_count(self.strategy) > 1:  # all workers go on alike, or none
+            raise RunFailedError(f"{best_file} is damaged or missing on a worker; run again")
+        else:
+            self.say(f"{best_file} is damaged: the last weights are kept, not the best ones")
+        return restored
 
     def _show_example(self, batches: tf.data.Dataset, tokenizer: Any) -> None:
         if not self.chief:
