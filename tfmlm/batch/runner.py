@@ -91,7 +91,8 @@ class BatchFiller:
         """Loads the export.
 
         Args:
-            export: an export folder, one version of it, or what `tfmlm.load` gave.
+            export: an export folder or one version of it, also as a URL (`s3://…`, `gs://…`), or
+                what `tfmlm.load` gave.
             signature: `fill_mask` or `score_text`.
             top_k: words for each mask, 5 by default; with targets, the best so many of them, all
                 by default.
@@ -118,9 +119,11 @@ class BatchFiller:
         }
         self.signature = signature
         self.has_targets = targets is not None
-        self.export = (
-            export if isinstance(export, LoadedFillMask) else load(export, threads=threads)
-        )
+        self._source = str(export.path if isinstance(export, LoadedFillMask) else export)
+        if isinstance(export, LoadedFillMask):
+            self.export = export
+        else:
+            self.export = load(_here(self._source), threads=threads)
         self._keep: int | None = None
         self._read: Callable[[dict[str, np.ndarray], list[bytes]], Sequence[Row]]
         if signature == "score_text":
@@ -141,7 +144,7 @@ class BatchFiller:
         return f"BatchFiller({str(self.export.path)!r}, {', '.join(given)})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _make, (str(self.export.path), self._settings)
+        return _make, (self._source, self._settings)
 
     def __call__(
         self, texts: Any, *, on_rows: Callable[[int], None] | None = None
@@ -219,6 +222,15 @@ def _items(
             token[:there].tolist(), token_str[:there].tolist(), score[:there].tolist(), strict=True
         )
     ]
+
+
+def _here(export: str) -> str:
+    """The folder of an export; what is in a bucket is copied once a process."""
+    if "://" not in export:
+        return export
+    from tfmlm.batch.exports import fetch
+
+    return fetch(export)
 
 
 def _make(path: str, settings: dict[str, Any]) -> BatchFiller:
