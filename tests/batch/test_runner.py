@@ -221,7 +221,7 @@ def test_memory_follows_the_budget_and_not_the_rows():
         "    texts = (f'row {i} is [MASK]' for i in range(rows))\n"
         "    assert sum(row.status == 'ok' for row in fill(texts)) == rows\n"
         "    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "print(peak(9000), peak(45000))"
+        "print(peak(5000), peak(20000))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(bert().path)], capture_output=True, text=True
@@ -239,6 +239,11 @@ def test_a_pickle_carries_the_path_and_the_settings():
     assert list(again([TWO]))[0].fills == list(filler([TWO]))[0].fills
     assert repr(again) == repr(filler)
     assert "top_k=2" in repr(filler)
+    from_url = tfmlm.BatchFiller(f"file://{bert().path}", top_k=2)
+    assert list(from_url([TWO]))[0].fills == list(filler([TWO]))[0].fills
+    assert f"file://{bert().path}".encode() in pickle.dumps(from_url)
+    with pytest.raises(UserError, match="no export folder file:///nowhere"):
+        tfmlm.BatchFiller("file:///nowhere")
 
 
 @pytest.mark.parametrize(

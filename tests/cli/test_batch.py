@@ -27,9 +27,9 @@ def test_summary_json_and_resuming(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "1 files written" in out
     assert "3 rows in" in out
     assert [line.split() for line in out.splitlines()[-3:]] == [
-        ["1", "ok"],
-        ["1", "null"],
         ["1", "no_mask"],
+        ["1", "null"],
+        ["1", "ok"],
     ]
     table = pyarrow.parquet.read_table(tmp_path / "out" / "a.parquet")
     assert (

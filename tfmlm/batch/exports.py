@@ -7,19 +7,23 @@ import functools
 import shutil
 import tempfile
 
-import pyarrow as pa
-from pyarrow import fs
-
 from tfmlm.errors import UserError
 
 
-@functools.cache
-def fetch(url: str) -> str:
-    """The folder on this machine of an export at `s3://…`, `gs://…` or `file://…`.
+def here(export: str) -> str:
+    """The folder of an export that is named by a folder or a URL.
 
     Raises:
-        UserError: there is no such folder, or it cannot be read.
+        UserError: what the URL names cannot be read.
     """
+    return _fetch(export) if "://" in export else export
+
+
+@functools.cache
+def _fetch(url: str) -> str:
+    import pyarrow as pa
+    from pyarrow import fs
+
     try:
         filesystem, path = fs.FileSystem.from_uri(url)
         if filesystem.get_file_info(path).type != fs.FileType.Directory:

@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet
 from pyarrow import fs
 
+from tfmlm.batch import exports
 from tfmlm.batch.runner import BatchFiller
 from tfmlm.batch.schema import result_schema
 from tfmlm.batch.shards import (
@@ -113,7 +114,7 @@ def fill_files(
     """Fills (or scores) the texts of files.
 
     Args:
-        export: an export folder, or one version of it.
+        export: an export folder, or one version of it, also as a URL.
         inputs: paths, folders and globs of parquet, csv, tsv and JSON lines files, also compressed,
             also as URLs of a bucket (`s3://…`, `gs://…`).
         output: a folder or URL for the results.
@@ -134,7 +135,7 @@ def fill_files(
     """
     if isinstance(num_workers, bool) or not isinstance(num_workers, int) or num_workers < 1:
         raise UserError(f"num_workers must be an integer of at least 1. Received: {num_workers!r}")
-    version = find_version(export)
+    version = find_version(exports.here(os.fspath(export)))
     shards = find_shards(inputs)
     settings = {"signature": signature, "top_k": top_k, "targets": targets}
     make = (str(version), {**settings, "max_tokens": max_tokens})
@@ -290,6 +291,11 @@ class _Job:
                 self._done_bytes += shard.size
 
 
+def _identity(filesystem: fs.FileSystem, path: str) -> tuple[str, str]:
+    local = isinstance(filesystem, fs.LocalFileSystem)
+    return filesystem.type_name, str(Path(path).resolve()) if local else path
+
+
 class _Output:
     """The output folder: its settings, finished files, and parts of those that are not."""
 
@@ -307,10 +313,8 @@ class _Output:
             RunFailedError: it became full, or cannot be written to any more.
         """
         for shard in shards:
-            if (shard.filesystem.type_name, shard.path) == (
-                self._filesystem.type_name,
-                self._path(shard.name),
-            ):
+            own = _identity(shard.filesystem, shard.path)
+            if own == _identity(self._filesystem, self._path(shard.name)):
                 raise UserError(f"{shard.shown} would be written over; give another --output")
         try:
             self._check(resume)

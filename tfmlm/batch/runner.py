@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from tfmlm.batch import exports
 from tfmlm.errors import UserError
 from tfmlm.export import columns
 from tfmlm.export.loader import LoadedFillMask, TextCall, load
@@ -123,11 +124,13 @@ class BatchFiller:
         if isinstance(export, LoadedFillMask):
             self.export = export
         else:
-            self.export = load(_here(self._source), threads=threads)
+            self.export = load(exports.here(self._source), threads=threads)
         self._keep: int | None = None
         self._read: Callable[[dict[str, np.ndarray], list[bytes]], Sequence[Row]]
         if signature == "score_text":
             self._call = TextCall("score_text", _SCORE_OUTPUTS, {}, 1, per_token=True)
+            # A text is as many encoder rows as it has tokens: a large window would take minutes.
+            self._limits = replace(self._limits, window_rows=256, window_bytes=2**16)
             self.export.definition("score_text")
             self._read = self._scored_rows
             return
@@ -222,15 +225,6 @@ def _items(
             token[:there].tolist(), token_str[:there].tolist(), score[:there].tolist(), strict=True
         )
     ]
-
-
-def _here(export: str) -> str:
-    """The folder of an export; what is in a bucket is copied once a process."""
-    if "://" not in export:
-        return export
-    from tfmlm.batch.exports import fetch
-
-    return fetch(export)
 
 
 def _make(path: str, settings: dict[str, Any]) -> BatchFiller:
