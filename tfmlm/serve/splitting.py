@@ -14,9 +14,9 @@ import numpy as np
 
 from tfmlm.serve.answer_size import TOKEN_BYTES, ExportFacts, is_export_signature
 
-#: Text of one part, in bytes, cut texts counted as what is looked at of them. Eight rows of 512
-#: tokens, or a thousand of a dozen words.
-PART_BYTES = 32 * 1024
+#: Text of one part, in bytes, cut texts counted as what is looked at of them. Four rows of 512
+#: tokens, or hundreds of a dozen words.
+PART_BYTES = 16 * 1024
 #: What a place without a candidate holds, by output.
 _FILL: dict[str, Any] = {"token": -1, "mask_position": -1}
 
