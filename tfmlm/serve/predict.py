@@ -32,8 +32,8 @@ from tfmlm.serve.tensors import array_from_proto, numpy_type, type_name
 DEFAULT_SIGNATURE = "serving_default"
 #: Requests and answers up to this size are read and written in the event loop, larger ones apart.
 INLINE_BYTES = 64 * 1024
-#: Requests of more input than this are run by few threads, so that others find one that is free, and
-#: so that few of them need memory at a time.
+#: Requests of more input than this are run by few threads, so that others find one that is free
+#: and that few need memory at a time.
 LARGE_BYTES = 8 * 1024
 _CODEC_THREADS = 2
 
