@@ -1,4 +1,4 @@
-"""A small RoBERTa that was really trained, and its export; each made once a session."""
+"""A small RoBERTa and a small BERT that were really trained, and their exports; made once a run."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 import tfmlm
+from tests.shared import made_once
 from tfmlm.demo.corpus import python_documentation
 
 #: Two small layers: what a test needs to see words that depend on their neighbours.
@@ -41,13 +42,15 @@ def _short_paragraphs() -> list[str]:
     return short[:: max(len(short) // 4000, 1)]
 
 
-@functools.cache
 def roberta() -> Path:
     """A checkpoint folder: byte-level BPE, mask token `<mask>`."""
+    return made_once("small-roberta", _train_roberta) / "roberta"
+
+
+def _train_roberta(folder: Path) -> None:
     from tfmlm.config import TrainConfig
     from tfmlm.training import run_training
 
-    folder = scratch()
     text = folder / "text.txt"
     text.write_text("\n".join(paragraphs(1500)) + "\n", encoding="utf-8")
     run_training(
@@ -67,33 +70,36 @@ def roberta() -> Path:
             cache_dir=str(folder / "cache"),
         )
     )
-    return folder / "roberta"
 
 
-@functools.cache
 def bert() -> Path:
     """A checkpoint folder: WordPiece, mask token `[MASK]`; made as the examples make theirs."""
+    folder = made_once("small-bert", _train_bert)
+    (weights,) = folder.rglob("model.safetensors")
+    return weights.parent.resolve()
+
+
+def _train_bert(folder: Path) -> None:
     before = Path.cwd()
     sys.path.insert(0, str(EXAMPLES))
-    os.chdir(scratch())
+    os.chdir(folder)
     try:
-        return Path(importlib.import_module("local").small_model("bert", steps=60)).resolve()
+        importlib.import_module("local").small_model("bert", steps=60)
     finally:
         os.chdir(before)
         sys.path.remove(str(EXAMPLES))
 
 
-@functools.cache
 def bert_export() -> Path:
     """The export folder of `bert`, with the version 1."""
-    folder = scratch() / "bert-export"
-    tfmlm.export_saved_model(str(bert()), None, folder)
-    return folder
+    return made_once(
+        "small-bert-export", lambda folder: tfmlm.export_saved_model(str(bert()), None, folder)
+    )
 
 
-@functools.cache
 def roberta_export() -> Path:
     """The export folder of `roberta`, with the version 1."""
-    folder = scratch() / "roberta-export"
-    tfmlm.export_saved_model(str(roberta()), None, folder)
-    return folder
+    return made_once(
+        "small-roberta-export",
+        lambda folder: tfmlm.export_saved_model(str(roberta()), None, folder),
+    )

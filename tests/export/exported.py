@@ -1,11 +1,8 @@
-"""Exports that several test modules share, each made once a session."""
+"""Exports that several test modules share, each made once a run."""
 
 from __future__ import annotations
 
-import atexit
 import functools
-import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +11,7 @@ import numpy as np
 
 import tfmlm
 from tests.real_data import bert_uncased_dir, english_texts, multilingual_texts
+from tests.shared import made_once
 from tests.small_models import small_model
 
 
@@ -26,36 +24,34 @@ class Exported:
     path: Path
 
 
-@functools.cache
-def scratch() -> Path:
-    """A folder for the whole session."""
-    folder = Path(tempfile.mkdtemp(prefix="tfmlm-tests-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
-
-
-@functools.cache
 def bert_checkpoint() -> Path:
     """A small random BERT with the real vocabulary, whose words depend on their context."""
+    return made_once("bert", _save_bert)
+
+
+def _save_bert(folder: Path) -> None:
     from transformers import BertTokenizerFast
 
     tokenizer = BertTokenizerFast.from_pretrained(bert_uncased_dir())
     tokenizer.model_max_length = 512
     model = small_model("bert", len(tokenizer), max_position_embeddings=512)
-    folder = scratch() / "bert"
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    return folder
 
 
 @functools.cache
 def bert() -> Exported:
     """The export of `bert_checkpoint`."""
+    return exported("bert-export", bert_checkpoint())
+
+
+def exported(name: str, checkpoint: Path) -> Exported:
+    """A checkpoint, loaded, and its export, which one worker of the run makes."""
     from tfmlm.checkpoint.load import load_model, load_tokenizer
 
-    model, tokenizer = load_model(bert_checkpoint()), load_tokenizer(bert_checkpoint())
-    path = tfmlm.export_saved_model(model, tokenizer, scratch() / "bert-export")
-    return Exported(model, tokenizer, Path(path))
+    model, tokenizer = load_model(checkpoint), load_tokenizer(checkpoint)
+    folder = made_once(name, lambda folder: tfmlm.export_saved_model(model, tokenizer, folder))
+    return Exported(model, tokenizer, folder / "1")
 
 
 @functools.cache
@@ -64,9 +60,12 @@ def loaded_bert() -> Any:
     return tfmlm.load(bert().path)
 
 
-@functools.cache
 def refused_checkpoint() -> Path:
     """A small BERT whose tokenizer has a component that is not compiled: it exports quickly."""
+    return made_once("refused", _save_refused)
+
+
+def _save_refused(folder: Path) -> None:
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
@@ -87,11 +86,8 @@ def refused_checkpoint() -> Path:
         sep_token="[SEP]",
         mask_token="[MASK]",
     )
-    model = small_model("bert", len(words))
-    folder = scratch() / "refused"
-    model.save_pretrained(folder)
+    small_model("bert", len(words)).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    return folder
 
 
 def masked_texts(count: int, mask: str, masks: int = 1, seed: int = 0) -> list[str]:

@@ -6,9 +6,9 @@ import functools
 import json
 from pathlib import Path
 
-import tfmlm
-from tests.export.exported import Exported, scratch
+from tests.export.exported import Exported, exported
 from tests.real_data import english_texts, gpt2_vocab_files, multilingual_texts
+from tests.shared import made_once
 from tests.small_models import small_model
 
 _ROBERTA_FIRST = ("<s>", "<pad>", "</s>", "<unk>")
@@ -17,6 +17,10 @@ _ROBERTA_FIRST = ("<s>", "<pad>", "</s>", "<unk>")
 @functools.cache
 def roberta() -> Exported:
     """RoBERTa's tokenizer: GPT-2's 50,257 byte-level tokens and its own special tokens."""
+    return exported("roberta-export", made_once("roberta", _save_roberta))
+
+
+def _save_roberta(folder: Path) -> None:
     from transformers import RobertaTokenizerFast
 
     encoder, merges = gpt2_vocab_files()
@@ -24,17 +28,20 @@ def roberta() -> Exported:
     for token in json.loads(encoder.read_text(encoding="utf-8")):
         vocabulary.setdefault(token, len(vocabulary))
     vocabulary["<mask>"] = len(vocabulary)
-    folder = scratch() / "roberta-tokenizer"
-    folder.mkdir()
     (folder / "vocab.json").write_text(json.dumps(vocabulary), encoding="utf-8")
     tokenizer = RobertaTokenizerFast(str(folder / "vocab.json"), str(merges), model_max_length=510)
     model = small_model("roberta", len(tokenizer), max_position_embeddings=512, pad_token_id=1)
-    return _exported("roberta", model, tokenizer)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
 
 
 @functools.cache
 def unigram() -> Exported:
     """An XLM-RoBERTa tokenizer of 3,000 pieces trained on real texts."""
+    return exported("unigram-export", made_once("unigram", _save_unigram))
+
+
+def _save_unigram(folder: Path) -> None:
     from tokenizers import (
         Regex,
         Tokenizer,
@@ -78,9 +85,5 @@ def unigram() -> Exported:
         model_input_names=["input_ids", "attention_mask"],
     )
     model = small_model("xlm-roberta", len(tokenizer), max_position_embeddings=128, pad_token_id=1)
-    return _exported("unigram", model, tokenizer)
-
-
-def _exported(name: str, model, tokenizer) -> Exported:
-    path = tfmlm.export_saved_model(model, tokenizer, scratch() / f"{name}-export")
-    return Exported(model, tokenizer, Path(path))
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
