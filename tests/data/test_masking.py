@@ -81,6 +81,20 @@ def test_one_token_is_selected_even_at_a_tiny_rate() -> None:
     assert len(set(columns)) > 20  # any token may be the one
 
 
+def test_spans_of_one_token_words_keep_to_their_budget() -> None:
+    """The share of a row, rounded up or down; a longer word at the start would be let in."""
+    packed = rows("bpe", 2000) & ~np.int32(CONTINUES)
+    plain = packed[0] & ID_MASK
+    vocabulary = Vocabulary.of(small.tokenizer("bpe"))
+    special = np.isin(plain, vocabulary.special_ids) | (packed[0] & PADDING != 0)
+    exact = (~special).sum() * MaskingConfig().mlm_probability
+    assert exact != int(exact)
+    _, labels, _ = mask("bpe", MODES["spans"], packed)
+    counts = (labels != IGNORED).sum(axis=1)
+    assert set(counts) <= {int(exact), int(exact) + 1}
+    assert abs(counts.mean() - exact) < 0.1
+
+
 def test_row_of_special_tokens_has_none() -> None:
     frame = packed_frame(small.tokenizer())
     for config in MODES.values():

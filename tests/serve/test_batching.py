@@ -106,6 +106,26 @@ def test_full_batches_run_first_in_first_out(scheduler: BatchScheduler, counting
     assert [len(next(iter(feeds.values()))) for feeds in counting.runs] == [1, 3, 4, 1]
 
 
+def test_the_oldest_batch_of_all_shapes_runs_first(
+    scheduler: BatchScheduler, counting: Counting
+) -> None:
+    """Requests of other outputs never share a batch; each waits in a queue of its own."""
+    inputs, fetches = signature(counting.servable)
+    blocked(scheduler, counting)
+    asked = (fetches, fetches[:1], fetches[1:])
+    futures = [
+        scheduler.submit(
+            counting, {inputs["text"]: texts(f"{n}")}, wanted, time.monotonic() + LATER
+        )
+        for n, wanted in enumerate(asked)
+    ]
+    counting.gate.set()
+    for future in futures:
+        future.result(10)
+    runs = [next(iter(feeds.values())).tolist() for feeds in counting.runs]
+    assert runs == [[b"first"], [b"0"], [b"1"], [b"2"]]
+
+
 @pytest.mark.parametrize("scheduler", [{"batch_timeout_micros": 200_000}], indirect=True)
 def test_a_batch_waits_for_its_timeout_or_until_it_is_full(
     scheduler: BatchScheduler, counting: Counting

@@ -49,6 +49,57 @@ def test_flags(lstrip, rstrip, single_word, normalized):
     check(made, ["".join(chosen) for chosen in itertools.product(parts, repeat=3)])
 
 
+FLAGS = ("lstrip", "rstrip", "single_word", "normalized")
+
+
+def _wordpiece():
+    made = tokenizer()
+    made.normalizer = normalizers.BertNormalizer()
+    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    return made
+
+
+def _byte_bpe():
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    merges = [("a", "b"), ("Ġ", "a"), ("Ġa", "b"), ("ab", "c")]
+    pieces = [*alphabet, "ab", "Ġa", "Ġab", "abc"]
+    made = Tokenizer(models.BPE({piece: i for i, piece in enumerate(pieces)}, merges))
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    return made
+
+
+def _unigram():
+    pieces = ["<unk>", "▁", "▁a", "ab", "b", "a", "x", "1", ".", "é", "y", "▁x", "_"]
+    made = Tokenizer(models.Unigram([(p, -1.0 - i / 8) for i, p in enumerate(pieces)], 0, False))
+    made.normalizer = normalizers.NFKC()
+    made.pre_tokenizer = pre_tokenizers.Metaspace()
+    return made
+
+
+@pytest.mark.parametrize("ops", ["core", "text"])
+@pytest.mark.parametrize("make", [_wordpiece, _byte_bpe, _unigram])
+def test_flags_on_every_path(make, ops):
+    """All combinations of flags at once, in texts alone and among texts that go the long way."""
+    made = make()
+    chosen = list(itertools.product([False, True], repeat=len(FLAGS)))
+    tokens = [f"[{'abcdefghijklmnop'[i]}]" for i in range(len(chosen))]
+    made.add_tokens(
+        [
+            AddedToken(token, **dict(zip(FLAGS, flags, strict=True)))
+            for token, flags in zip(tokens, chosen, strict=True)
+        ]
+    )
+    texts = [a + token + b for a in COMPANY for token in tokens for b in COMPANY]
+    texts += [
+        first + between + second for first in tokens for second in tokens for between in ("", " ")
+    ]
+    graph = tfmlm.GraphTokenizer.from_tokenizer(made, ops=ops)
+    assert_ids_equal(graph, made, texts)
+    assert_ids_equal(graph, made, [text for text in texts if text.isascii()])
+    for text in texts[:: len(texts) // 40]:
+        assert_ids_equal(graph, made, [text])
+
+
 def test_overlapping_tokens_leftmost_longest():
     made = tokenizer("ab", "abc", "bcx", "cx", "aa", "aaa", "[", "[[", "]", "[]")
     check(made, ["".join(chosen) for chosen in itertools.product("abcx[]", repeat=6)][::5])

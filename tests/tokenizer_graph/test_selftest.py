@@ -35,3 +35,17 @@ def test_a_wrong_id_is_found(graph):
 def test_modes(graph):
     with pytest.raises(UserError, match="quick, full"):
         self_test(graph, "thorough")
+
+
+def test_a_wrong_text_is_found(graph, monkeypatch):
+    """Ids alone are not all: a decoder that loses a space."""
+    decode = graph.decode
+
+    def wrong(ids, **settings):
+        return tf.strings.regex_replace(decode(ids, **settings), " ", "", False)
+
+    monkeypatch.setattr(graph, "decode", wrong)
+    result = self_test(graph)
+    assert result.decoded_different and not result.different and not result.passed
+    with pytest.raises(RunFailedError, match="decoded rows"):
+        result.raise_if_failed()

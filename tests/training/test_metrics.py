@@ -76,6 +76,16 @@ def test_figures_do_not_depend_on_the_batch_size_or_padding(model, blocks) -> No
     assert seeded["eval_loss"] != figures[0]["eval_loss"]
 
 
+def test_masks_of_evaluation_are_not_those_of_training(model, blocks) -> None:
+    """Of the same rows in the same order, with the same seed."""
+    training, held_out = (
+        [labels.numpy() for _, labels in batches(model, blocks, seed=seed)]
+        for seed in (42 - EVALUATION_SEED_OFFSET, 42)
+    )
+    for masked, others in zip(training, held_out, strict=True):
+        assert ((masked != IGNORED) != (others != IGNORED)).any(axis=1).mean() > 0.9
+
+
 def test_unigram_loss(model, blocks) -> None:
     counts = np.zeros(400, np.int64)
     counts[50:150] = np.arange(100)

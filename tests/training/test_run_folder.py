@@ -6,8 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from tfmlm.config import TrainConfig
 from tfmlm.errors import RunFailedError, UserError
-from tfmlm.training.run_folder import owned, require_space_for_run, undone_if_refused
+from tfmlm.training.run_folder import (
+    different_settings,
+    owned,
+    require_space_for_run,
+    undone_if_refused,
+)
 
 
 def _begin(folder: Path) -> None:
@@ -88,3 +94,21 @@ def test_other_workers_files_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         _begin(folder)
         raise UserError("a port is taken")
     assert (folder / "checkpoints" / "tokenizer-1" / "tokenizer.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("changed", "another_run"),
+    [
+        ({"worker_timeout": 17.0}, []),
+        ({"hub_timeout": 17.0}, []),
+        ({"save_steps": 17}, []),
+        ({"seed": 17}, ["seed"]),
+        ({"learning_rate": 0.5}, ["learning_rate"]),
+    ],
+)
+def test_what_makes_another_run(changed: dict, another_run: list[str], tmp_path: Path) -> None:
+    """How long to wait, for workers or for the Hub, changes nothing that is computed."""
+    given = {"model_type": "bert", "tokenizer_name": "t", "train_file": ("a.txt",)}
+    given["output_dir"] = str(tmp_path)
+    former, current = TrainConfig(**given), TrainConfig(**{**given, **changed})
+    assert different_settings(former.to_dict(), current.to_dict()) == another_run
