@@ -8,9 +8,11 @@ from __future__ import annotations
 import contextlib
 import importlib.abc
 import importlib.util
+import logging
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
@@ -66,3 +68,32 @@ def quieten_tensorflow_import() -> None:
     """Makes the first `import tensorflow` of this process silent."""
     if "tensorflow" not in sys.modules:
         sys.meta_path.insert(0, _QuietTensorFlowFinder())
+
+
+def quieten_libraries() -> None:
+    """Silences what TensorFlow, transformers and their companions say besides errors."""
+    quieten_tensorflow_import()
+    for name in ("TRANSFORMERS", "DATASETS", "HF_HUB"):
+        os.environ.setdefault(f"{name}_VERBOSITY", "error")
+    for name in (
+        "tensorflow",
+        "absl",
+        "tf_keras",
+        "transformers",
+        "datasets",
+        "huggingface_hub",
+        "matplotlib",
+    ):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore")
+
+
+@contextlib.contextmanager
+def quiet_in_notebooks() -> Iterator[None]:
+    """Keeps what other libraries say out of a notebook, which shows it in red."""
+    if "ipykernel" not in sys.modules:
+        yield
+        return
+    with warnings.catch_warnings():
+        quieten_libraries()
+        yield

@@ -6,6 +6,7 @@ import os
 import sys
 import warnings
 
+from tfmlm._quiet import quieten_tensorflow_import
 from tfmlm.architectures.registration import register_when_imported
 from tfmlm.checkpoint._repair import repair_loader_when_imported
 from tfmlm.checkpoint._switches import obey_switches_when_imported
@@ -30,6 +31,10 @@ def setup() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    if "ipykernel" in sys.modules:
+        # A notebook shows in red what native libraries write, and tqdm's longing for widgets.
+        quieten_tensorflow_import()
+        warnings.filterwarnings("ignore", message="IProgress not found")
     repair_loader_when_imported()
     register_when_imported()
     obey_switches_when_imported()

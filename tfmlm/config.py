@@ -25,6 +25,7 @@ __all__ = [
 
 STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
 MIXED_PRECISIONS = ("no", "fp16", "bf16")
+HEADERS = ("auto", "yes", "no")
 SCHEDULES = ("linear", "cosine", "constant", "polynomial")
 INTERVALS = ("no", "steps", "epoch")
 #: Steps between evaluations with `eval_strategy steps` alone, as in run_mlm.py.
@@ -53,6 +54,14 @@ class CorpusConfig(Config):
         None,
         "column with the text; dotted for nested columns (answers.text), lists are joined; "
         "default: 'text', else the first column of strings",
+    )
+    delimiter: str | None = setting(
+        None,
+        "what stands between two fields of csv and tsv files, or tab, comma, semicolon, pipe "
+        "(default: found out)",
+    )
+    header: str = setting(
+        "auto", "whether the first row of csv and tsv files names the columns", choices=HEADERS
     )
     streaming: bool = setting(
         False, "read and tokenize while training, without a pass over the corpus first"
@@ -360,6 +369,12 @@ class EvaluateConfig(BlockConfig, MaskingConfig, DeviceConfig):
     dataset_config_name: str | None = setting(None, "configuration of the data set")
     dataset_split: str = setting("validation", "split of the data set")
     text_column: str | None = setting(None, "column with the text; dotted for nested columns")
+    delimiter: str | None = setting(
+        None, "what stands between two fields of csv and tsv files (default: found out)"
+    )
+    header: str = setting(
+        "auto", "whether the first row of csv and tsv files names the columns", choices=HEADERS
+    )
     max_eval_samples: int | None = setting(None, "use only this many blocks")
     per_device_eval_batch_size: int = setting(8, "sequences a device takes at once")
     seed: int = setting(42, "determines the masks")

@@ -95,6 +95,8 @@ def convert(field: dataclasses.Field[Any], value: Any) -> Any:
             raise ValueError
         if value is False and "no" in (field.metadata.get("choices") or ()):
             return "no"  # YAML reads a bare `no` as false
+        if value is True and "yes" in (field.metadata.get("choices") or ()):
+            return "yes"
         return str(value)
     except (ValueError, TypeError, OverflowError):
         expected = kind.replace(" | None", "")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
 from tests.export.exported import bert, bert_checkpoint, loaded_bert, masked_texts
+from tests.serve.fixtures import serving
 from tfmlm.cli.main import main
 
 TEXT = "Paris is the [MASK] of France."
@@ -83,7 +85,7 @@ def test_errors_ignored_and_files_of_more_texts_than_are_read_ahead(tmp_path, ca
     assert [len(row["masks"]) for row in json.loads(out)] == [1, 0, 1, 2]
     code, _, err = run(capsys, bert().path, "--file", file)
     assert code == 2
-    assert "text 2 holds no [MASK]: 'none'" in err
+    assert f"line 2 of {file} holds no [MASK]: 'none'" in err
     code, out, _ = run(capsys, bert().path, "none", "--errors", "ignore")
     assert code == 0
     assert "not filled" in out
@@ -118,3 +120,78 @@ def test_file_that_is_no_text(tmp_path, capsys):
     code, _, err = run(capsys, bert().path, "--file", file)
     assert code == 2
     assert "not a UTF-8 text file" in err
+
+
+@pytest.fixture(scope="module")
+def server():
+    with serving(model_base_path=str(bert().path.parent)) as address:
+        yield address
+
+
+def _targets(server):
+    return [bert().path, bert_checkpoint(), server.model()]
+
+
+def test_a_target_of_several_pieces_is_not_another_word(server, tmp_path, capsys):
+    """`embeddings` is em ##bed ##ding ##s for BERT, `zzzq` z ##z ##z ##q."""
+    words = ["list", "zzzq", "Paris", "embeddings"]
+    picture = tmp_path / "words.svg"
+    answers = []
+    for target in [*_targets(server), f"grpc://{server.grpc}/mlm"]:
+        flags = ["--targets", ",".join(words), "--plot", picture]
+        code, out, err = run(capsys, target, TEXT, TWO, *flags)
+        assert code == 0, err
+        assert "zzzq (by its first piece, z)" in out
+        assert " list " in out
+        drawn = picture.read_text(encoding="utf-8")
+        assert "zzzq (z…)" in drawn and "embeddings (em…)" in drawn
+        code, out, err = run(capsys, target, TEXT, TWO, "--targets", ",".join(words), "--json")
+        assert code == 0, err
+        answers.append(json.loads(out))
+        for mask in [mask for row in answers[-1] for mask in row["masks"]]:
+            exact = {item["target"]: item["target_exact"] for item in mask}
+            assert exact == {"list": True, "paris": True, "zzzq": False, "embeddings": False} or (
+                exact == {"list": True, "Paris": True, "zzzq": False, "embeddings": False}
+            )
+    for other in answers[1:]:
+        assert [[i["target"] for m in row["masks"] for i in m] for row in other] == [
+            [i["target"] for m in row["masks"] for i in m] for row in answers[0]
+        ]
+
+
+def test_errors_of_a_file_count_its_lines(server, tmp_path, capsys):
+    file = tmp_path / "texts.txt"
+    lines = ["", TEXT, "", *[TEXT] * 300, "nothing here", ""]
+    file.write_text("\n".join(lines))
+    for target in _targets(server):
+        code, out, err = run(capsys, target, TEXT, "--file", file)
+        assert code == 2
+        assert f"line 304 of {file} h" in err  # holds no …, has no mask token
+    code, _, err = run(capsys, bert().path, "nothing", TEXT)
+    assert "text 1 holds no [MASK]" in err
+    file.write_bytes(b"good [MASK]\n" * 3000 + b"bad \xff\n")
+    assert "(line 3001: " in run(capsys, bert().path, "--file", file)[2]
+
+
+def test_texts_are_looked_at_before_a_model_is_loaded(tmp_path, capsys):
+    folder = tmp_path / "checkpoint"
+    shutil.copytree(bert_checkpoint(), folder)
+    (folder / "model.safetensors").write_bytes(b"no weights")
+    assert "the text holds no [MASK]" in run(capsys, folder, "nothing to fill")[2]
+    export = tmp_path / "export"
+    shutil.copytree(bert().path, export / "1")
+    (export / "1" / "saved_model.pb").write_bytes(b"no graph")
+    assert "text 2 holds no [MASK]" in run(capsys, export, TEXT, "nothing to fill")[2]
+
+
+def test_probabilities_are_per_cents(capsys):
+    _, out, _ = run(capsys, bert().path, TEXT, "--top_k", 50)
+    assert out.count(" %") == 50
+    assert "e-0" not in out
+
+
+def test_names_of_the_hub(monkeypatch, capsys):
+    for name in ("bert-base-uncased", "distilroberta-base", "user/model"):
+        code, _, err = run(capsys, name, TEXT)
+        assert code == 2
+        assert "no folder" not in err and name in err

@@ -51,9 +51,13 @@ def test_help_has_an_example_and_loads_nothing_heavy(name: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "COMMAND"),
-        (["nonsense"], "invalid choice: 'nonsense'"),
-        (["train", "--no_such_flag"], "--no_such_flag"),
+        (["nonsense"], "there is no command nonsense: demo, train, "),
+        (["trian"], "there is no command trian; did you mean train?"),
+        (["evalute", "--json"], "did you mean evaluate?"),
+        (["train", "--no_such_flag"], "there is no flag --no_such_flag"),
+        (["train", "--lerning_rate", "1"], "no flag --lerning_rate; did you mean --learning_rate?"),
+        (["export", "--model_name_or_pth=x"], "did you mean --model_name_or_path?"),
+        (["fill", "x", "y [MASK]", "--topk", "3"], "did you mean --top_k?"),
         (["export"], "--model_name_or_path"),
         (["fill"], "target"),
         (["export", "--model_name_or_path", "x", "--export_dir", "y", "--top_k", "many"], "many"),
@@ -66,6 +70,16 @@ def test_usage_errors_are_one_line_and_exit_2(arguments: list[str], message: str
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1
     assert message in done.stderr
+
+
+def test_the_command_alone_gives_an_overview_that_begins_with_the_demo() -> None:
+    done = tfmlm()
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("tfmlm demo ")
+    names = [line.split()[1] for line in lines if line.startswith("tfmlm ")][:-1]
+    assert names == available_commands()
+    assert max(map(len, lines)) <= 110
 
 
 def test_an_error_of_a_run_is_one_line_without_a_traceback(tmp_path: Path) -> None:

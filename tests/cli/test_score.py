@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from matplotlib import image
 
+from tests.serve.fixtures import serving
 from tests.small_run import roberta, roberta_export
 from tfmlm.cli.main import main
 from tfmlm.score import open_scorer
@@ -63,7 +64,7 @@ def test_errors_ignored(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_long_text_is_said_to_be_cut(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["score", str(roberta()), "the value " * 200]) == 0
     captured = capsys.readouterr()
-    assert "text 1 is longer than the model takes: its first 126 tokens" in captured.err
+    assert "the text is longer than the model takes: its first 126 tokens" in captured.err
 
 
 @pytest.mark.parametrize(
@@ -83,3 +84,29 @@ def test_errors_are_one_line(
     assert captured.out == ""
     assert message in captured.err
     assert len(captured.err.splitlines()) == 1
+
+
+def test_servers_are_asked(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "texts.txt").write_text(f"{GOOD}\n\n{BAD}\n", encoding="utf-8")
+    arguments = ["--file", str(tmp_path / "texts.txt"), "--json"]
+    assert main(["score", str(roberta_export()), *arguments]) == 0
+    expected = json.loads(capsys.readouterr().out)
+    with serving(model_base_path=str(roberta_export())) as server:
+        for target in (server.model(), f"grpc://{server.grpc}/mlm"):
+            assert main(["score", target, *arguments]) == 0
+            found = json.loads(capsys.readouterr().out)
+            for one, other in zip(found["texts"], expected["texts"], strict=True):
+                assert [t["token"] for t in one["tokens"]] == [t["token"] for t in other["tokens"]]
+                assert [t["score"] for t in one["tokens"]] == pytest.approx(
+                    [t["score"] for t in other["tokens"]], abs=1e-4
+                )
+            (tmp_path / "bad.txt").write_text(f"{GOOD}\n\n<mask>\n", encoding="utf-8")
+            assert main(["score", target, "--file", str(tmp_path / "bad.txt")]) == 2
+            assert f"line 3 of {tmp_path / 'bad.txt'} holds no token" in capsys.readouterr().err
+
+
+def test_blank_texts_are_refused_before_a_model_is_loaded(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["score", str(roberta()), GOOD, "  "]) == 2
+    assert "text 2 holds no token to score: '  '" in capsys.readouterr().err

@@ -2,7 +2,8 @@
 
 python -m tests.training.steps OUT.npz CACHE LAYOUT...
 
-A layout is NAME:STRATEGY:ROWS:ACCUMULATION, where ROWS are those of a micro-batch.
+A layout is NAME:STRATEGY:ROWS:ACCUMULATION, where ROWS are those of a micro-batch. If NAME begins
+with `weighted`, tokens have weights that depend on their ids, and all are 0 in every third step.
 """
 
 from __future__ import annotations
@@ -37,14 +38,18 @@ def main() -> None:
     for layout in layouts:
         name, strategy_name, rows, accumulation = layout.split(":")
         strategy = get_strategy(strategy_name, worker_timeout=60)
-        weights, losses, copied = train(strategy, int(rows), int(accumulation), Path(cache))
+        weighted = name.startswith("weighted")
+        weights, losses, copied = train(
+            strategy, int(rows), int(accumulation), Path(cache), weighted
+        )
         results |= {f"{name}/weight/{path}": weight for path, weight in weights.items()}
         results[f"{name}/losses"] = losses
         results[f"{name}/copied"] = copied
     np.savez(out, **results)
 
 
-def train(strategy, rows: int, accumulation: int, cache: Path):
+def train(strategy, rows: int, accumulation: int, cache: Path, weighted: bool):
+    import tensorflow as tf
     import tf_keras
 
     from tfmlm.config import MaskingConfig
@@ -76,6 +81,14 @@ def train(strategy, rows: int, accumulation: int, cache: Path):
         seed=5,
         pad_to=None,
     )
+    if weighted:
+
+        def with_weights(index, batch):
+            features, labels = batch
+            weights = tf.cast(labels % 3, tf.float32) * tf.cast(index % 3 > 0, tf.float32)
+            return features, labels, weights
+
+        batches = batches.enumerate().map(with_weights)
     losses = []
 
     class Record(tf_keras.callbacks.Callback):

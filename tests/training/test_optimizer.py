@@ -100,3 +100,37 @@ def test_wrong_numbers() -> None:
         create_optimizer(1e-3, 0)
     with pytest.raises(UserError, match="choose from linear"):
         create_optimizer(1e-3, 10, schedule="step")
+
+
+def test_keywords_of_transformers_give_its_optimizer() -> None:
+    from transformers import create_optimizer as original
+
+    options = {
+        "init_lr": 2e-4,
+        "num_train_steps": 20,
+        "num_warmup_steps": 4,
+        "min_lr_ratio": 0.1,
+        "adam_beta1": 0.8,
+        "adam_beta2": 0.99,
+        "adam_epsilon": 1e-6,
+        "adam_clipnorm": 2.0,
+        "weight_decay_rate": 0.05,
+        "power": 2.0,
+    }
+    ours, schedule = create_optimizer(**options)
+    theirs, their_schedule = original(**options)
+    for name in ("beta_1", "beta_2", "epsilon", "weight_decay_rate"):
+        assert ours.get_config()[name] == theirs.get_config()[name], name
+    assert (ours.clipnorm, ours.global_clipnorm) == (2.0, None)
+    # The fall is the same; the warm-up loses no step here.
+    falling = [float(schedule(s)) for s in range(4, 20)]
+    assert falling == pytest.approx([float(their_schedule(s)) for s in range(4, 20)], rel=1e-5)
+    plain, _ = create_optimizer(init_lr=1e-3, num_train_steps=5)
+    assert plain.weight_decay_rate == 0.0
+    positional, rate = create_optimizer(1e-3, 10, 5)
+    assert positional.weight_decay_rate == 0.01
+    assert float(rate(0)) == pytest.approx(2e-4)
+    with pytest.raises(UserError, match="learning_rate and init_lr are the same"):
+        create_optimizer(1e-3, 10, init_lr=1e-3)
+    with pytest.raises(UserError, match="learning_rate is missing"):
+        create_optimizer(num_train_steps=10)

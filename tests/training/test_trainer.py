@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 
 from tests.training import small
 from tests.training.processes import finish, start, tf_configs
 from tfmlm.config import MaskingConfig
 from tfmlm.data.masking import IGNORED
+from tfmlm.errors import UserError
 from tfmlm.training.trainer import MaskedLMTrainer
 
 
@@ -23,6 +25,8 @@ def layouts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
     small.blocks(cache, line_by_line=True)
     script = ["-m", "tests.training.steps"]
     local = ["one:one_device:8:1", "accumulated:one_device:2:4", "mirrored:mirrored:4:1"]
+    local += ["weighted_one:one_device:8:1", "weighted_accumulated:one_device:2:4"]
+    local += ["weighted_mirrored:mirrored:4:1"]
     processes = [start([*script, str(root / "local.npz"), str(cache), *local])]
     for index, config in enumerate(tf_configs(2)):
         out = str(root / f"worker{index}.npz")
@@ -58,6 +62,15 @@ def test_reported_losses_do_not_depend_on_the_layout(
 ) -> None:
     assert np.isfinite(layouts["one/losses"]).all()
     np.testing.assert_allclose(layouts[f"{name}/losses"], layouts["one/losses"], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["weighted_accumulated", "weighted_mirrored"])
+def test_weighted_steps_do_not_depend_on_the_layout(name: str, layouts) -> None:
+    expected, received = _weights(layouts, "weighted_one"), _weights(layouts, name)
+    for weight, value in expected.items():
+        np.testing.assert_allclose(received[weight], value, atol=1e-6, rtol=0, err_msg=weight)
+    np.testing.assert_allclose(layouts[f"{name}/losses"], layouts["weighted_one/losses"], rtol=1e-6)
+    assert any((value != layouts[f"one/weight/{w}"]).any() for w, value in expected.items())
 
 
 @pytest.mark.parametrize("name", ["one", "accumulated", "mirrored", "worker0", "worker1"])
@@ -178,3 +191,107 @@ def test_keras_users_fit_it_on_a_prepared_dataset(tmp_path: Path, monkeypatch) -
     history = trainer.fit(data, epochs=3, validation_data=data.take(2), verbose=0).history
     assert history["loss"][-1] < history["loss"][0]
     assert np.isfinite(history["val_loss"]).all()
+
+
+def _trained(*data, steps: int = 1, **fit) -> list[np.ndarray]:
+    """Weights after a step on `data`, as `fit` takes it."""
+    trainer = _trainer()
+    trainer.compile(tf_keras.optimizers.legacy.SGD(0.5))
+    before = [w.numpy() for w in trainer.model.weights]
+    trainer.fit(*data, epochs=steps, batch_size=4, shuffle=False, verbose=0, **fit)
+    after = [w.numpy() for w in trainer.model.weights]
+    assert steps == 0 or any((a != b).any() for a, b in zip(before, after, strict=True))
+    return after
+
+
+def _equal(one: list[np.ndarray], other: list[np.ndarray]) -> None:
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6, rtol=0)
+
+
+def test_fit_takes_what_transformers_own_fit_takes() -> None:
+    from transformers import BatchEncoding
+
+    features, labels = _batch(_labels([(0, 3), (1, 5), (3, 2)]))
+    ids = features["input_ids"]
+    expected = _trained(features, labels)
+    for data in (
+        (tf.data.Dataset.from_tensors((features, labels)),),
+        (tf.data.Dataset.from_tensors({**features, "labels": labels}),),
+        (tf.data.Dataset.from_tensors(({"input_ids": ids}, labels)),),
+        (tf.data.Dataset.from_tensors((ids, {"labels": labels})),),
+        ({**features, "labels": labels},),
+        ({"input_ids": ids.numpy()}, labels.numpy()),
+        (ids, labels),
+        (BatchEncoding(features), labels),
+        (BatchEncoding({**features, "labels": labels}),),
+    ):
+        _equal(_trained(*data), expected)
+
+
+def test_weights_are_counts_of_rows_and_tokens() -> None:
+    features, labels = _batch(_labels([(0, 3), (1, 5), (1, 7), (3, 2)]))
+    rows = [0, 1, 1]
+    kept = {name: tf.gather(value, rows) for name, value in features.items()}
+    expected = _trained(kept, tf.gather(labels, rows))
+    by_row = np.array([1, 2, 5, 0], np.float32)
+    _equal(_trained(features, labels, sample_weight=by_row), expected)
+    by_token = np.repeat(by_row[:, None], labels.shape[1], 1)
+    _equal(_trained(features, labels, sample_weight=by_token), expected)
+    by_token[1, 7] = 0
+    other = labels.numpy()
+    other[3, 2] = other[1, 7] = IGNORED
+    two = {name: tf.gather(value, rows) for name, value in features.items()}
+    _equal(
+        _trained(features, labels, sample_weight=by_token),
+        _trained(two, tf.gather(other, rows)),
+    )
+    # Small weights are weights, too.
+    _equal(_trained(features, labels, sample_weight=by_row * 1e-4), expected)
+
+
+def test_weights_of_0_move_nothing() -> None:
+    from tfmlm.training import create_optimizer
+
+    features, labels = _batch(_labels([(0, 3), (1, 5)]))
+    trainer = _trainer()
+    optimizer, _ = create_optimizer(1e-2, 10, weight_decay=0.1)
+    trainer.compile(optimizer)
+    trainer.fit(features, labels, verbose=0)  # Adam has a momentum from here on
+    before = [w.numpy() for w in trainer.model.weights]
+    history = trainer.fit(features, labels, sample_weight=np.zeros(4), verbose=0).history
+    assert history["loss"] == [0.0]
+    assert int(optimizer.iterations) == 2
+    for was, weight in zip(before, trainer.model.weights, strict=True):
+        np.testing.assert_array_equal(weight.numpy(), was)
+    weight = np.array([0.5, 2, 0, 0])
+    one = trainer.evaluate(features, labels, sample_weight=weight, verbose=0)
+    alone = [trainer.evaluate(*_rows(features, labels, row), verbose=0) for row in (0, 1)]
+    assert one == pytest.approx((0.5 * alone[0] + 2 * alone[1]) / 2.5, rel=1e-5)
+
+
+def _rows(features, labels, row: int):
+    return {name: value[row : row + 1] for name, value in features.items()}, labels[row : row + 1]
+
+
+def test_what_the_step_cannot_honour_is_refused_by_name() -> None:
+    features, labels = _batch(_labels([(0, 3)]))
+    trainer = _trainer()
+    for name in ("metrics", "weighted_metrics", "loss_weights"):
+        with pytest.raises(UserError, match=f"takes no {name}"):
+            trainer.compile("sgd", **{name: ["accuracy"]})
+    for loss in ("mse", tf_keras.losses.SparseCategoricalCrossentropy()):
+        with pytest.raises(UserError, match="leave loss out"):
+            trainer.compile("sgd", loss)
+    with pytest.raises(UserError, match="jit_compile to MaskedLMTrainer"):
+        trainer.compile("sgd", jit_compile=True)
+    trainer.compile("sgd", loss="auto_with_warning")
+    for call in (trainer.fit, trainer.train_on_batch):
+        with pytest.raises(UserError, match="takes no class_weight"):
+            call(features, labels, class_weight={0: 1.0})
+    with pytest.raises(UserError, match="there are no labels"):
+        trainer.fit(features, verbose=0)
+    with pytest.raises(UserError, match="labels are given twice"):
+        trainer.fit({**features, "labels": labels}, labels, verbose=0)
+    with pytest.raises(UserError, match=r"sample_weight has the shape \(None, 8, 1\)"):
+        trainer.fit(features, labels, sample_weight=np.ones([4, 8, 1]), verbose=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -223,6 +224,14 @@ def load_config(name_or_dir: str | os.PathLike[str], revision: str | None = None
         config.legacy = config.tie_word_embeddings = True
     require_obeyed(config)
     return config
+
+
+def may_be_hub_name(source: str) -> bool:
+    """Whether it may name a model on the Hub, `model` or `user/model`; what exists comes first."""
+    path = Path(source)
+    if path.exists() or ("/" in source and path.parent.exists()):
+        return False
+    return re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", source) is not None
 
 
 def load_tokenizer(name_or_dir: str | os.PathLike[str], revision: str | None = None) -> Any:

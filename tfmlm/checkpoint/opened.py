@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tfmlm.checkpoint.frame import frame_of
@@ -30,12 +31,18 @@ def open_checkpoint(
     revision: str | None = None,
     *,
     allow_untrained_head: bool = False,
+    look: Callable[[str], None] | None = None,
 ) -> OpenedCheckpoint:
     """Loads a checkpoint folder, or a model by its name on the Hub.
+
+    Args:
+        look: called with the mask token before the model is loaded.
 
     Raises:
         UserError: as `load_model`, or its tokenizer is not the model's or not a fast one.
     """
+    if look is not None:
+        look(load_tokenizer(source, revision).mask_token)
     model = load_model(source, revision, allow_untrained_head=allow_untrained_head)
     tokenizer = load_tokenizer(source, revision)
     if not tokenizer.is_fast:

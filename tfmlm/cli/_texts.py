@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import itertools
 import json
+import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from tfmlm.errors import UserError
+from tfmlm.progress import Bar
 
 #: From so many texts on there is a progress bar.
 _MANY = 100
@@ -35,7 +37,7 @@ class Texts:
         self._path = path
         lines = 0
         if path is not None:
-            lines = sum(1 for _ in _lines(path))
+            lines = sum(1 for _ in _numbered_lines(path))
             if not lines:
                 raise UserError(f"{path} holds no text; give one text a line")
         self._count = len(self._given) + lines
@@ -44,7 +46,23 @@ class Texts:
         return self._count
 
     def __iter__(self) -> Iterator[str]:
-        return itertools.chain(self._given, () if self._path is None else _lines(self._path))
+        lines = () if self._path is None else _numbered_lines(self._path)
+        return itertools.chain(self._given, (text for _, text in lines))
+
+    def place(self, number: int) -> str:
+        """What a message calls the text of this number (from 1): that of a file by its line."""
+        left = number - len(self._given)
+        if self._path is None or left < 1:
+            return "the text" if self._count == 1 else f"text {number}"
+        line = next(itertools.islice(_numbered_lines(self._path), left - 1, None))[0]
+        return f"line {line} of {self._path}"
+
+    def located(self, error: UserError) -> UserError:
+        """An error of a text with its place instead of its number."""
+        found = re.match(r"text (\d+)(?: of \d+)? ", str(error))
+        if found is None:
+            return error
+        return type(error)(f"{self.place(int(found[1]))} {str(error)[found.end() :]}")
 
 
 def read_lines(path: str) -> list[str]:
@@ -56,15 +74,19 @@ def read_lines(path: str) -> list[str]:
     return list(Texts((), path))
 
 
-def _lines(path: str) -> Iterator[str]:
+def _numbered_lines(path: str) -> Iterator[tuple[int, str]]:
+    """The lines that are not blank, with their numbers from 1."""
+    number = 0
     try:
         with Path(path).open(encoding="utf-8-sig") as file:
             for line in file:
+                number += 1
                 text = line.rstrip("\n")
                 if text.strip():
-                    yield text
+                    yield number, text
     except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not a UTF-8 text file ({error.reason})") from None
+        bad = number + 1 + error.object[: error.start].count(b"\n")
+        raise UserError(f"{path} is not a UTF-8 text file (line {bad}: {error.reason})") from None
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from None
 
@@ -82,23 +104,9 @@ def add_errors_argument(parser: argparse.ArgumentParser, what: str) -> None:
 @contextlib.contextmanager
 def progress(total: int) -> Iterator[Callable[[int], None]]:
     """A bar of texts on a terminal, moved by what it yields; nothing elsewhere or for few texts."""
-    if total < _MANY or not sys.stderr.isatty():
-        yield lambda rows: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    bar = Progress(
-        "texts",
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
-    with bar:
-        task = bar.add_task("texts", total=total)
-        yield lambda rows: bar.advance(task, rows)
+    # Where the answers go to the same terminal, they are the progress.
+    with Bar("Texts", total, "texts", visible=total >= _MANY and not sys.stdout.isatty()) as bar:
+        yield bar.add
 
 
 class JsonList:

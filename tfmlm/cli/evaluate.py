@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-HELP = "Evaluate a masked LM on text, under masks that are always the same."
+HELP = "evaluate a masked LM on text, under masks that are always the same"
 EXAMPLE = """\
 tfmlm evaluate --model_name_or_path out --validation_file held_out.txt --json
 

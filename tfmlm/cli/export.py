@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
         self_test=args.self_test,
         ops=args.ops,
         allow_untrained_head=args.allow_untrained_head,
-        progress=_tell if args.verbose or sys.stderr.isatty() else None,
+        progress=_tell if args.verbose else None,
     )
     record = read_record(Path(path))
     if args.json:

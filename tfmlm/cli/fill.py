@@ -6,10 +6,13 @@ import argparse
 import contextlib
 import itertools
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tfmlm.cli._texts import JsonList, Texts, add_errors_argument, progress
 from tfmlm.errors import UserError
+
+if TYPE_CHECKING:
+    from tfmlm.cli._fill_targets import Filler
 
 #: Texts of a picture: those beyond have no room.
 _DRAWN = 12
@@ -24,8 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's flags."""
     parser.add_argument(
         "target",
-        help="export folder, checkpoint folder, http://host:port/v1/models/NAME, "
-        "or grpc://host:port/NAME",
+        help="export folder, checkpoint folder, a model's name on the Hub, "
+        "http://host:port/v1/models/NAME, or grpc://host:port/NAME",
     )
     parser.add_argument("texts", nargs="*", metavar="TEXT", help="texts with mask tokens")
     parser.add_argument("--file", help="texts, one a line, besides those given")
@@ -46,7 +49,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Fills, prints, and draws."""
-    from tfmlm.cli._fill_output import plot, print_tables
     from tfmlm.cli._fill_targets import open_target
 
     texts = Texts(args.texts, args.file)
@@ -58,8 +60,34 @@ def run(args: argparse.Namespace) -> int:
     if words is not None and not words:
         raise UserError("--targets is empty; give words separated by commas")
     if args.plot:
-        _check_plot(args.plot)
-    filler = open_target(args.target, args.revision, allow_untrained_head=args.allow_untrained_head)
+        from tfmlm.figures import check_path
+
+        check_path(args.plot, "--plot")
+
+    def look(mask_token: str) -> None:
+        from tfmlm.export.answers import refuse_unfilled
+
+        for number, text in enumerate(texts, start=1):
+            # Some tokenizers know the mask token in any case.
+            if args.errors == "raise" and mask_token.casefold() not in text.casefold():
+                raw = text.encode("utf-8", "replace")
+                refuse_unfilled(number, len(texts) == 1, raw, "no_mask", mask_token)
+
+    try:
+        filler = open_target(
+            args.target,
+            args.revision,
+            look,
+            allow_untrained_head=args.allow_untrained_head,
+        )
+        return _run(args, texts, words, filler)
+    except UserError as error:
+        raise texts.located(error) from None
+
+
+def _run(args: argparse.Namespace, texts: Texts, words: list[str] | None, filler: Filler) -> int:
+    from tfmlm.cli._fill_output import print_tables
+
     drawn: list[tuple[str, list[Any]]] = []
     with contextlib.ExitStack() as stack:
         on_rows = stack.enter_context(progress(len(texts)))
@@ -79,20 +107,12 @@ def run(args: argparse.Namespace) -> int:
     if args.plot:
         if not drawn:
             raise UserError(f"--plot {args.plot}: no text was filled, so there is nothing to draw")
-        plot([text for text, _ in drawn], [row for _, row in drawn], args.plot)
+        from tfmlm.score import plot_fills
+
+        plot_fills([text for text, _ in drawn], [row for _, row in drawn], args.plot)
         print(args.plot, file=sys.stderr)
     return 0
 
 
 def _has_several_masks(item: list[Any]) -> bool:
     return bool(item) and isinstance(item[0], list)
-
-
-def _check_plot(path: str) -> None:
-    from pathlib import Path
-
-    file = Path(path)
-    if file.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise UserError(f"--plot {path}: give a file name that ends in .png, .svg or .pdf")
-    if not file.resolve().parent.is_dir():
-        raise UserError(f"--plot {path}: there is no folder {file.parent}")

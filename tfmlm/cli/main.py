@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import importlib.util
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
-from tfmlm._quiet import quieten_tensorflow_import
+from tfmlm._quiet import quieten_libraries
 from tfmlm._version import __version__
 from tfmlm.errors import TfmlmError
 
@@ -33,6 +34,8 @@ COMMANDS = (
 class OneLineParser(argparse.ArgumentParser):
     """An argument parser whose usage errors are one line on stderr, with exit code 2."""
 
+    commands: Mapping[str, argparse.ArgumentParser] = {}
+
     def error(self, message: str) -> NoReturn:
         message = " ".join(message.split())
         self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
@@ -51,9 +54,7 @@ def full_parser() -> argparse.ArgumentParser:
     return build_parser(*available_commands(), example_heading="example::\n")
 
 
-def build_parser(
-    *commands_in_full: str | None, example_heading: str = "example:"
-) -> argparse.ArgumentParser:
+def build_parser(*commands_in_full: str | None, example_heading: str = "example:") -> OneLineParser:
     """The parser; only the commands named get their arguments, so that it is made at once."""
     parser = OneLineParser(
         prog="tfmlm",
@@ -63,6 +64,7 @@ def build_parser(
     )
     parser.add_argument("--version", action="version", version=f"tfmlm {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    parser.commands = commands.choices
     for name in available_commands():
         module = importlib.import_module(f"tfmlm.cli.{name}")
         sub = commands.add_parser(
@@ -86,38 +88,59 @@ def build_parser(
     return parser
 
 
+def overview() -> str:
+    """What `tfmlm` alone prints: the commands, in the order in which a newcomer meets them."""
+    lines = []
+    for name in available_commands():
+        module = importlib.import_module(f"tfmlm.cli.{name}")
+        lines.append(f"tfmlm {name:<10}{module.HELP}")
+    return "\n".join([*lines, "", "tfmlm COMMAND --help shows an example and all flags"])
+
+
+def check_words(parser: OneLineParser, arguments: Sequence[str], command: str | None) -> None:
+    """Ends with one line where a command or a flag does not exist; it names the nearest one."""
+    if command is None:
+        return
+    if command not in parser.commands:
+        near = difflib.get_close_matches(command, parser.commands, 1)
+        hint = f"; did you mean {near[0]}?" if near else f": {', '.join(parser.commands)}"
+        parser.error(f"there is no command {command}{hint}")
+    sub = parser.commands[command]
+    known = sub._option_string_actions
+    for word in arguments[arguments.index(command) + 1 :]:
+        flag = word.split("=")[0]
+        if word == "--":
+            return
+        if not word.startswith("--") or flag in known:
+            continue
+        visible = [f for f, action in known.items() if action.help != argparse.SUPPRESS]
+        near = difflib.get_close_matches(flag, visible, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        sub.error(f"there is no flag {flag}{hint}")
+
+
 def configure_logging(verbose: bool) -> None:
     """Silences native, absl, transformers and deprecation noise unless `verbose`."""
     import logging
-    import warnings
 
     if verbose:
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"
         logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
         return
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    quieten_tensorflow_import()
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ.setdefault("DATASETS_VERBOSITY", "error")
-    os.environ.setdefault("HF_HUB_VERBOSITY", "error")
-    for name in (
-        "tensorflow",
-        "absl",
-        "tf_keras",
-        "transformers",
-        "datasets",
-        "huggingface_hub",
-        "matplotlib",
-    ):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore")
+    quieten_libraries()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command. Returns 0 done, 1 the run failed, 2 user error, 3 not delivered."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments:
+        print(overview())
+        return 0
     command = next((a for a in arguments if not a.startswith("-")), None)
-    args = build_parser(command).parse_args(arguments)
+    parser = build_parser(command)
+    check_words(parser, arguments, command)
+    args = parser.parse_args(arguments)
     configure_logging(args.verbose or args.debug)
     module = importlib.import_module(f"tfmlm.cli.{args.command}")
     try:
@@ -125,7 +148,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         if args.debug:
             raise
-        print(f"tfmlm {args.command}: interrupted", file=sys.stderr)
+        own_line = "\n" if sys.stderr.isatty() else ""  # the terminal has just shown ^C
+        print(f"{own_line}tfmlm {args.command}: interrupted", file=sys.stderr)
         return 128 + signal.SIGINT
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

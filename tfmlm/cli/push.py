@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-import time
 
 HELP = "send a checkpoint folder to the Hub, and compare what arrived with it"
 EXAMPLE = """tfmlm push my_model --hub_model_id me/my_model
@@ -51,22 +49,22 @@ def run(args: argparse.Namespace) -> int | None:
     from dataclasses import asdict
 
     from tfmlm.hub.push import push_folder
+    from tfmlm.progress import Bar
 
-    progress = _Progress()
-    delivered = push_folder(
-        args.folder,
-        args.hub_model_id,
-        hub_token=args.hub_token,
-        hub_private_repo=args.hub_private_repo,
-        hub_revision=args.hub_revision,
-        hub_timeout=args.hub_timeout,
-        commit_message=args.commit_message,
-        include=args.include,
-        logs=args.logs,
-        export_dir=args.export_dir,
-        moved=progress.show,
-    )
-    progress.end()
+    with Bar("Pushing", unit="MB") as bar:
+        delivered = push_folder(
+            args.folder,
+            args.hub_model_id,
+            hub_token=args.hub_token,
+            hub_private_repo=args.hub_private_repo,
+            hub_revision=args.hub_revision,
+            hub_timeout=args.hub_timeout,
+            commit_message=args.commit_message,
+            include=args.include,
+            logs=args.logs,
+            export_dir=args.export_dir,
+            moved=bar.update,
+        )
     if args.json:
         print(json.dumps(asdict(delivered), indent=2))
     else:
@@ -85,21 +83,3 @@ def _seconds(text: str) -> float:
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError("give a number of seconds above 0")
     return value
-
-
-class _Progress:
-    """Bytes sent, on stderr, if that is a terminal."""
-
-    def __init__(self) -> None:
-        self._shown = 0.0
-        self._terminal = sys.stderr.isatty()
-
-    def show(self, sent: int) -> None:
-        now = time.monotonic()
-        if self._terminal and now - self._shown > 0.5:
-            self._shown = now
-            print(f"\rsent {sent / 1e6:,.1f} MB", end="", file=sys.stderr, flush=True)
-
-    def end(self) -> None:
-        if self._shown:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)

@@ -13,6 +13,7 @@ from tfmlm.errors import UserError
 
 if TYPE_CHECKING:
     from tfmlm.export.checking.scorer import ScoredText
+    from tfmlm.score.scorers import Scorer
 
 #: Texts of a picture: those beyond have no room.
 _DRAWN = 60
@@ -24,7 +25,11 @@ prints for each text its pseudo-perplexity (lower: less surprising), tokens, and
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's flags."""
-    parser.add_argument("target", help="export folder or checkpoint folder")
+    parser.add_argument(
+        "target",
+        help="export folder, checkpoint folder, a model's name on the Hub, "
+        "http://host:port/v1/models/NAME, or grpc://host:port/NAME",
+    )
     parser.add_argument("texts", nargs="*", metavar="TEXT", help="texts to score")
     parser.add_argument("--file", help="texts, one a line, besides those given")
     parser.add_argument(
@@ -45,12 +50,24 @@ def run(args: argparse.Namespace) -> int:
     if not texts:
         raise UserError("no text; give texts, or --file")
     if args.plot:
-        from tfmlm.score.figures import check_path
+        from tfmlm.figures import check_path
 
         check_path(args.plot, "--plot")
-    from tfmlm.score.scorers import Totals, open_scorer
+    for number, text in enumerate(texts, start=1):
+        if args.errors == "raise" and not text.strip():
+            raise UserError(f"{texts.place(number)} holds no token to score: {text!r}")
+    from tfmlm.score.scorers import open_scorer
 
-    scorer = open_scorer(args.target, allow_untrained_head=args.allow_untrained_head)
+    try:
+        scorer = open_scorer(args.target, allow_untrained_head=args.allow_untrained_head)
+        return _run(args, texts, scorer)
+    except UserError as error:
+        raise texts.located(error) from None
+
+
+def _run(args: argparse.Namespace, texts: Texts, scorer: Scorer) -> int:
+    from tfmlm.score.scorers import Totals
+
     total = Totals()
     drawn: list[ScoredText] = []
     with contextlib.ExitStack() as stack:
@@ -60,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
             total.add(one)
             if one.status == "truncated":
                 print(
-                    f"text {total.texts} is longer than the model takes: its first "
+                    f"{texts.place(total.texts)} is longer than the model takes: its first "
                     f"{one.token_count} tokens were scored",
                     file=sys.stderr,
                 )

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
 
-HELP = "Train a masked LM on text: fine-tune a checkpoint, or start from scratch."
+HELP = "train a masked LM on text: fine-tune a checkpoint, or start from scratch"
 EXAMPLE = """\
 tfmlm train --model_name_or_path distilroberta-base --train_file corpus.txt --output_dir out
 tfmlm train --model_type bert --train_tokenizer wordpiece --vocab_size 8000 \\
@@ -72,8 +73,17 @@ def print_results(results: dict[str, Any], folder: str) -> None:
         print(f"{'training loss':<28}{results['train_loss']:.4f}")
     print(f"\nCheckpoint: {folder}")
     print("Next:")
-    print(f"  tfmlm fill {folder} 'A sentence with a mask token.'")
-    print(f"  tfmlm export --model_name_or_path {folder} --export_dir {folder}/export")
+    shown = shlex.quote(folder)
+    print(f"  tfmlm fill {shown} {shlex.quote(f'This is a {_mask_token(folder)}.')}")
+    export = shlex.quote(f"{folder.rstrip('/')}/export")
+    print(f"  tfmlm export --model_name_or_path {shown} --export_dir {export}")
+
+
+def _mask_token(folder: str) -> str:
+    """The mask token of the checkpoint that has just been written."""
+    from tfmlm.checkpoint.load import load_tokenizer
+
+    return load_tokenizer(str(Path(folder).expanduser())).mask_token
 
 
 def print_figures(results: dict[str, Any]) -> None:
@@ -82,8 +92,8 @@ def print_figures(results: dict[str, Any]) -> None:
         ("held-out loss", "eval_loss", ".4f"),
         ("guessing by frequency", "unigram_loss", ".4f"),
         ("perplexity", "perplexity", ".2f"),
-        ("masked accuracy", "eval_accuracy", ".4f"),
-        ("top-5 accuracy", "eval_top5_accuracy", ".4f"),
+        ("masked accuracy", "eval_accuracy", ".2%"),
+        ("top-5 accuracy", "eval_top5_accuracy", ".2%"),
         ("masked tokens", "eval_masked_tokens", ",d"),
     ]
     for label, key, form in rows:

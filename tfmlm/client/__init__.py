@@ -15,7 +15,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from tfmlm.client.errors import ServingError
-from tfmlm.client.results import Answer, Fill
+from tfmlm.client.results import Answer, Fill, Scores
 from tfmlm.client.settings import Retries, Tls
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ __all__ = [
     "GrpcClient",
     "RestClient",
     "Retries",
+    "Scores",
     "ServingError",
     "Tls",
     "connect",

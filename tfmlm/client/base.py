@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from tfmlm.client.errors import ServingError
-from tfmlm.client.job import FillJob, Pause, Predict
-from tfmlm.client.results import Answer
+from tfmlm.client.job import FillJob, Pause, Predict, ScoreJob
+from tfmlm.client.results import Answer, Scores
 from tfmlm.client.settings import Retries
 from tfmlm.errors import UserError
 
@@ -84,6 +84,20 @@ class Client(ABC):
         raises for the content of a text."""
         return self._run(FillJob(texts, top_k, targets, "ignore"))
 
+    def score(self, texts: Sequence[str | bytes]) -> list[Scores]:
+        """How probable the model finds each token of each text, each masked in turn.
+
+        Raises:
+            UserError: a text is no string.
+            ServingError: the server refused (an export without the signature `score_text`),
+                failed, or could not be reached.
+        """
+        return self._run(ScoreJob(texts))
+
+    async def score_async(self, texts: Sequence[str | bytes]) -> list[Scores]:
+        """`score` for asyncio."""
+        return await self._run_async(ScoreJob(texts))
+
     async def fill_async(
         self, texts: Texts, top_k: TopK = None, targets: Targets = None, *, errors: str = "raise"
     ) -> Any:
@@ -123,7 +137,7 @@ class Client(ABC):
         """The error for an answer that is none."""
         return ServingError("INTERNAL", f"the answer is wrong: {what}", self.address)
 
-    def _run(self, job: FillJob) -> list[Answer]:
+    def _run(self, job: FillJob | ScoreJob) -> list[Any]:
         steps = job.steps(self.max_batch_size, self.retries, self.address)
         outcome: Any = None
         while True:
@@ -140,7 +154,7 @@ class Client(ABC):
             except ServingError as error:
                 outcome = error
 
-    async def _run_async(self, job: FillJob) -> list[Answer]:
+    async def _run_async(self, job: FillJob | ScoreJob) -> list[Any]:
         steps = job.steps(self.max_batch_size, self.retries, self.address)
         outcome: Any = None
         while True:

@@ -7,12 +7,18 @@ and the asynchronous clients of both protocols only carry the steps out.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tfmlm.client.errors import ServingError
-from tfmlm.client.results import Answer, answers_from_outputs, require_masks
+from tfmlm.client.results import (
+    Answer,
+    Scores,
+    answers_from_outputs,
+    require_masks,
+    scores_from_outputs,
+)
 from tfmlm.client.settings import Retries
 from tfmlm.errors import UserError
 
@@ -89,31 +95,20 @@ class FillJob:
         A refusal for too many rows makes the batches as small as the server says; a server that is
         unavailable is asked again after a pause.
         """
-        pending = deque(_chunks(self.rows, max_batch_size))
-        answers: list[Answer] = []
-        attempt = limits = 0
-        while pending:
-            rows = pending.popleft()
-            reply = yield _request(rows)
-            if isinstance(reply, ServingError):
-                limit = reply.batch_limit
-                if limit is not None and 0 < limit < len(rows) and limits < MAX_LIMITS:
-                    limits += 1
-                    left = [row for chunk in (rows, *pending) for row in chunk]
-                    pending = deque(_chunks(left, limit))
-                elif reply.retryable and attempt < retries.attempts:
-                    attempt += 1
-                    pending.appendleft(rows)
-                    yield Pause(retries.pause(attempt))
-                else:
-                    raise reply
-                continue
-            attempt = 0
-            assert reply is not None
+
+        def read(reply: Outputs, rows: Sequence[_Row]) -> list[Answer]:
             keep = None
             if rows[0].targets is not None:
                 keep = [len(r.targets or ()) if r.top_k is None else r.top_k for r in rows]
-            answers += answers_from_outputs(reply, len(rows), address, keep)
+            answers = answers_from_outputs(reply, len(rows), address, keep)
+            return [
+                answer
+                if answer.target_exact is None or row.targets is None
+                else replace(answer, target_exact=answer.target_exact[: len(row.targets)])
+                for answer, row in zip(answers, rows, strict=True)
+            ]
+
+        answers = yield from _in_batches(self.rows, _request, read, max_batch_size, retries)
         if self.errors == "raise":
             require_masks(self.texts, answers)
         return answers
@@ -122,6 +117,63 @@ class FillJob:
         """The pipeline's shape: the fills of one text, or a list with the fills of each."""
         fills = [answer.fills for answer in answers]
         return fills[0] if self.single else fills
+
+
+class ScoreJob:
+    """The texts of one call of `score`, checked.
+
+    Raises:
+        UserError: a text is no string.
+    """
+
+    def __init__(self, texts: Sequence[str | bytes]) -> None:
+        self.texts = list(texts)
+        for text in self.texts:
+            _check_text(text)
+
+    def steps(self, max_batch_size: int, retries: Retries, address: str) -> Any:
+        """As `FillJob.steps`; its value is a list of `Scores`."""
+
+        def request(texts: Sequence[str | bytes]) -> Predict:
+            return Predict("score_text", {"text": list(texts)})
+
+        def read(reply: Outputs, texts: Sequence[str | bytes]) -> list[Scores]:
+            return scores_from_outputs(reply, len(texts), address)
+
+        return (yield from _in_batches(self.texts, request, read, max_batch_size, retries))
+
+
+def _in_batches(
+    rows: Sequence[Any],
+    request: Callable[[Any], Predict],
+    read: Callable[[Outputs, Any], list[Any]],
+    max_batch_size: int,
+    retries: Retries,
+) -> Generator[Predict | Pause, Outputs | ServingError | None, list[Any]]:
+    """Requests of rows and what their replies hold, in order."""
+    pending = deque(_chunks(rows, max_batch_size))
+    answers: list[Any] = []
+    attempt = limits = 0
+    while pending:
+        some = pending.popleft()
+        reply = yield request(some)
+        if isinstance(reply, ServingError):
+            limit = reply.batch_limit
+            if limit is not None and 0 < limit < len(some) and limits < MAX_LIMITS:
+                limits += 1
+                left = [row for chunk in (some, *pending) for row in chunk]
+                pending = deque(_chunks(left, limit))
+            elif reply.retryable and attempt < retries.attempts:
+                attempt += 1
+                pending.appendleft(some)
+                yield Pause(retries.pause(attempt))
+            else:
+                raise reply
+            continue
+        attempt = 0
+        assert reply is not None
+        answers += read(reply, some)
+    return answers
 
 
 def _check_text(text: Any) -> None:
@@ -162,7 +214,7 @@ def _targets_per_row(targets: Any, rows: int) -> list[tuple[str, ...] | None]:
     return [tuple(words) for words in per_row]
 
 
-def _chunks(rows: list[_Row], size: int) -> list[list[_Row]]:
+def _chunks(rows: Sequence[Any], size: int) -> list[Any]:
     return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 

@@ -59,12 +59,15 @@ class Answer:
         status: `ok`, `no_mask`, `truncated` or `too_long`.
         mask_count: masks in the text, also those outside the window.
         filled: the caller's text with every mask filled; None where it was not asked for.
+        target_exact: for each target, whether it is one piece of the vocabulary; one that is not
+            was scored by its first piece. None without targets.
     """
 
     masks: list[list[Fill]] = field(default_factory=list)
     status: str = "ok"
     mask_count: int = 0
     filled: str | None = None
+    target_exact: list[bool] | None = None
 
     @property
     def fills(self) -> list[Fill] | list[list[Fill]]:
@@ -95,9 +98,10 @@ def answers_from_outputs(
                 address,
             )
     columns = {name: outputs[name] for name in NEEDED_OUTPUTS}
-    columns["filled"] = outputs.get("filled")
-    if columns["filled"] is None:
-        columns["filled"] = [None] * rows
+    for name in ("filled", "target_exact"):
+        columns[name] = outputs.get(name)
+        if columns[name] is None:
+            columns[name] = [None] * rows
     try:
         for name, column in columns.items():
             if not isinstance(column, list):
@@ -146,7 +150,59 @@ def _answer(values: dict[str, Any], row: int, top_k: Sequence[int] | None) -> An
         fills = [Fill(float(s), t, *texts) for s, t, *texts in zip(*lists, strict=True) if t >= 0]
         masks.append(fills if top_k is None else fills[: top_k[row]])
     masks += [[] for _ in range(count - len(masks))]
-    return Answer(masks, status, count, filled)
+    exact = values["target_exact"]
+    if exact is not None:
+        for value in _list(exact, f"'target_exact'[{row}]"):
+            if not isinstance(value, bool):
+                raise _WrongShape(f"'target_exact'[{row}] holds {_kind(value)}")
+    return Answer(masks, status, count, filled, exact)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How probable the model finds each token of a text, each masked in turn.
+
+    Attributes:
+        token: ids without special tokens.
+        token_str: the tokens as text.
+        score: natural logs of their probabilities; 0 for mask tokens, which are not scored.
+        token_count: how many tokens were scored.
+        status: `ok`, `truncated`, `too_long` or `empty`.
+    """
+
+    token: list[int]
+    token_str: list[str]
+    score: list[float]
+    token_count: int
+    status: str
+
+
+def scores_from_outputs(outputs: Mapping[str, Any], rows: int, address: str) -> list[Scores]:
+    """Reads one reply of the signature `score_text`.
+
+    Raises:
+        ServingError: an output is missing, or not of the shape and the types that an export of
+            tfmlm answers with.
+    """
+    names = ("token", "token_str", "score", "token_count", "status")
+    try:
+        columns = [_list(outputs.get(name), repr(name)) for name in names]
+        if any(len(column) != rows for column in columns):
+            raise _WrongShape(f"{rows} texts sent, another number of rows back")
+        return [_scores(*values) for values in zip(*columns, strict=True)]
+    except _WrongShape as error:
+        raise ServingError("INTERNAL", f"the answer is wrong: {error}", address) from None
+
+
+def _scores(token: Any, token_str: Any, score: Any, count: Any, status: Any) -> Scores:
+    lists = [_list(token, "'token'"), _list(token_str, "'token_str'"), _list(score, "'score'")]
+    if not _is(count, int) or not isinstance(status, str) or len({len(v) for v in lists}) != 1:
+        raise _WrongShape("'token', 'token_str' and 'score' differ in length, or a type is wrong")
+    kept = [row for row in zip(*lists, strict=True) if _is(row[0], int) and row[0] >= 0]
+    if not all(isinstance(s, str) and _is(value, int | float) for _, s, value in kept):
+        raise _WrongShape("'token_str' or 'score' holds a wrong type")
+    ids, strings, values = ([row[i] for row in kept] for i in range(3))
+    return Scores(ids, strings, [float(value) for value in values], count, status)
 
 
 #: Outputs [rows, masks, k] and what their elements are.

@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 
 from tfmlm.data.corpus import Corpus
+from tfmlm.data.formats.reading import Reading
 from tfmlm.data.packing import ID_MASK, Encoder, PackedFrame, packed_frame, plain_backend
 from tfmlm.errors import UserError
 from tfmlm.files import atomic_folder, cache_folder, read_json
+from tfmlm.progress import Bar
 
 FORMAT_VERSION = 2  # part of the checksum: raise it when a corpus would give other blocks
 
@@ -35,6 +37,7 @@ class Blocks:
         tokens: tokens of the corpus in all blocks, special tokens not counted.
         checksum: of what determines the blocks.
         file: the Arrow stream on disk that `dataset` maps.
+        reading: how many texts of which columns were read, and what was left out.
     """
 
     dataset: Any
@@ -42,6 +45,7 @@ class Blocks:
     tokens: int
     checksum: str
     file: Path
+    reading: Reading
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -207,14 +211,14 @@ def load_blocks(folder: Path) -> Blocks:
     info = read_json(folder / _INFO)
     dataset = Dataset.from_file(str(folder / _FILE))
     checksum = folder.name.removeprefix("blocks-")
-    return Blocks(dataset, info["max_length"], info["tokens"], checksum, folder / _FILE)
+    reading = Reading(**info["reading"])
+    return Blocks(dataset, info["max_length"], info["tokens"], checksum, folder / _FILE, reading)
 
 
 def _write_blocks(
     folder: Path, corpus: Corpus, tokenizer: Any, key: dict[str, Any], progress: bool
 ) -> None:
     import pyarrow as pa
-    from tqdm import tqdm
 
     builder = BlockBuilder(
         Encoder(tokenizer, key["words"]),
@@ -223,25 +227,24 @@ def _write_blocks(
         key["line_by_line"],
     )
     schema = pa.schema([("input_ids", pa.list_(pa.int32()))])
-    rows = 0
-    bar = tqdm(
-        desc="Tokenizing", unit=" texts", unit_scale=True, disable=None if progress else True
-    )
+    rows, reading = 0, Reading()
+    bar = Bar("Tokenizing", unit="texts", visible=progress)
     with bar, pa.OSFile(str(folder / _FILE), "wb") as file, pa.ipc.new_stream(file, schema) as out:
-        for chunk in _chunks(_all_blocks(builder, corpus, bar)):
+        for chunk in _chunks(_all_blocks(builder, corpus, reading, bar)):
             rows += len(chunk)
             out.write_batch(pa.record_batch([_list_array(chunk)], schema=schema))
     if not rows:
         raise UserError(f"{corpus.name} holds no token")
-    info = {**key, "tokens": builder.tokens, "blocks": rows}
+    info = {**key, "tokens": builder.tokens, "blocks": rows, "reading": reading.to_dict()}
     (folder / _INFO).write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
 
 
-def _all_blocks(builder: BlockBuilder, corpus: Corpus, bar: Any) -> Iterator[np.ndarray]:
-    for texts in corpus.batches():
+def _all_blocks(
+    builder: BlockBuilder, corpus: Corpus, reading: Reading, bar: Bar
+) -> Iterator[np.ndarray]:
+    for texts in corpus.batches(reading):
         yield from builder.add(texts)
-        bar.update(len(texts))
-        bar.set_postfix_str(f"{builder.tokens:,} tokens", refresh=False)
+        bar.add(len(texts), tokens=f"{builder.tokens:,}")
     yield from builder.finish()
 
 

@@ -1,9 +1,10 @@
-"""Picks the text out of tables: a named column, a nested one, lists joined."""
+"""Picks the text out of Arrow tables: a named column, a nested one, lists joined."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tfmlm.data.formats.reading import Reading
 from tfmlm.errors import UserError
 
 if TYPE_CHECKING:
@@ -15,7 +16,8 @@ def choose_text_column(schema: pa.Schema, wanted: str | None, source: str) -> st
 
     Args:
         schema: the table's schema.
-        wanted: the name the user gave; without it `text`, else the first column of strings.
+        wanted: the name the user gave; without it `text`, else the first column of strings, else
+            the only one of bytes.
         source: the file or data set, for messages.
 
     Raises:
@@ -39,6 +41,9 @@ def choose_text_column(schema: pa.Schema, wanted: str | None, source: str) -> st
     flat = [name for name in texts if _is_string(_find(schema, name))]
     if flat:
         return flat[0]
+    in_bytes = [name for name in texts if _is_binary(_find(schema, name))]
+    if len(in_bytes) == 1:
+        return in_bytes[0]
     if texts:
         raise UserError(
             f"{source} has text only in nested columns; name one with text_column: "
@@ -55,13 +60,32 @@ def text_columns(schema: pa.Schema) -> list[str]:
     return found
 
 
-def read_column(table: pa.Table, name: str) -> list[str]:
-    """The texts of a column; strings in lists are joined by a space, missing ones are empty."""
+def read_column(
+    table: pa.Table | pa.RecordBatch, name: str, reading: Reading, first_row: int = 1
+) -> list[str]:
+    """The texts of a column; strings in lists are joined by a space, missing ones are empty.
+
+    Args:
+        reading: notes rows whose bytes are not UTF-8; they are empty.
+        first_row: number of the table's first row, for such a note.
+    """
     top, path = _split(table.schema, name)
     values = table.column(top).to_pylist()
-    if not path and table.schema.field(top).type == "string":
+    if not path and _is_string(table.schema.field(top).type):
         return ["" if value is None else value for value in values]
-    return [" ".join(_dig(value, path)) for value in values]
+    texts = []
+    for number, value in enumerate(values, first_row):
+        try:
+            texts.append(" ".join(_dig(value, path)))
+        except UnicodeDecodeError:
+            reading.leave_out(f"row {number}", "bytes that are not UTF-8")
+            texts.append("")
+    return texts
+
+
+def top_column(schema: pa.Schema, name: str) -> str:
+    """The table's own column that a dotted name reaches into."""
+    return _split(schema, name)[0]
 
 
 def _dig(value: Any, path: list[str]) -> list[str]:
@@ -71,7 +95,8 @@ def _dig(value: Any, path: list[str]) -> list[str]:
         return [text for item in value for text in _dig(item, path)]
     if path:
         return _dig(value.get(path[0]), path[1:])
-    return [str(value)] if value else []
+    text = value.decode("utf-8") if isinstance(value, bytes) else str(value)
+    return [text] if text else []
 
 
 def _split(schema: pa.Schema, name: str) -> tuple[str, list[str]]:
@@ -100,7 +125,7 @@ def _find(schema: pa.Schema, name: str) -> Any:
 
 def _collect(name: str, kind: Any, found: list[str]) -> None:
     kind = _without_lists(kind)
-    if _is_string(kind):
+    if _is_string(kind) or _is_binary(kind):
         found.append(name)
     elif _is_struct(kind):
         for index in range(kind.num_fields):
@@ -109,19 +134,33 @@ def _collect(name: str, kind: Any, found: list[str]) -> None:
 
 
 def _without_lists(kind: Any) -> Any:
-    import pyarrow as pa
+    import pyarrow.types as types
 
     while (
-        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+        types.is_list(kind)
+        or types.is_large_list(kind)
+        or types.is_fixed_size_list(kind)
+        or types.is_list_view(kind)
+        or types.is_large_list_view(kind)
     ):
         kind = kind.value_type
     return kind
 
 
 def _is_string(kind: Any) -> bool:
-    import pyarrow as pa
+    import pyarrow.types as types
 
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    if types.is_dictionary(kind):
+        kind = kind.value_type
+    return types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
+
+
+def _is_binary(kind: Any) -> bool:
+    import pyarrow.types as types
+
+    if types.is_dictionary(kind):
+        kind = kind.value_type
+    return types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind)
 
 
 def _is_struct(kind: Any) -> bool:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import codecs
 import glob
 import hashlib
 import logging
 import os
-import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from tfmlm.data.columns import choose_text_column, read_column
+from tfmlm.data.formats.delimited import read_delimited
+from tfmlm.data.formats.dialect import DelimitedOptions
+from tfmlm.data.formats.json_rows import read_json
+from tfmlm.data.formats.opened import COMPRESSIONS, encoding_of, format_suffix, not_text
+from tfmlm.data.formats.parquet import read_parquet
+from tfmlm.data.formats.reading import Reading
 from tfmlm.data.text_lines import require_first_record, text_lines
 from tfmlm.errors import UserError
 
@@ -28,7 +33,6 @@ READERS = {
     ".ndjson": "json",
     ".parquet": "parquet",
 }
-COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst", ".zip")
 BATCH_TEXTS = 1000
 BATCH_CHARACTERS = 4_000_000
 HASHED_TEXTS = 100_000
@@ -54,15 +58,19 @@ class Corpus:
     limit: int | None = None
     skip: int = 0
 
-    def batches(self) -> Iterator[list[str]]:
+    def batches(self, reading: Reading | None = None) -> Iterator[list[str]]:
         """Yields lists of up to `BATCH_TEXTS` texts; those of white space only are left out.
+
+        Args:
+            reading: counts what is read, and notes how.
 
         Raises:
             UserError: a file cannot be read or parsed, or has no such column.
         """
+        reading = Reading() if reading is None else reading
         left, skip = self.limit, self.skip
         for part in self.parts:
-            for batch in part.batches(self.column):
+            for batch in part.batches(self.column, reading):
                 texts = [text for text in batch if text and not text.isspace()]
                 if skip:
                     texts, skip = texts[skip:], max(0, skip - len(texts))
@@ -70,6 +78,7 @@ class Corpus:
                     texts = texts[:left]
                     left -= len(texts)
                 if texts:
+                    reading.texts += len(texts)
                     yield texts
                 if left == 0:
                     return
@@ -79,16 +88,21 @@ class Corpus:
         for batch in self.batches():
             yield from batch
 
-    def require_text(self) -> None:
+    def require_text(self) -> Reading:
         """Reads the first text, so that a wrong column or a broken file shows at once.
+
+        Returns:
+            The columns that are read, and how.
 
         Raises:
             UserError: as `batches`, or there is no text at all.
         """
+        reading = Reading()
         for part in self.parts:
-            next(iter(part.batches(self.column)), None)
+            next(iter(part.batches(self.column, reading)), None)
         if next(self.batches(), None) is None:
             raise UserError(f"{self.name} holds no text")
+        return reading
 
     def checksum(self) -> str:
         """Hex digest of everything that determines the texts."""
@@ -108,27 +122,40 @@ class FilePart:
     """One file on disk."""
 
     path: Path
+    options: DelimitedOptions = DelimitedOptions()
 
-    def batches(self, column: str | None) -> Iterator[list[str]]:
-        if READERS[_format_suffix(self.path)] == "text":
-            yield from _line_batches(self.path, column)
-            return
-        from datasets import load_dataset
+    def batches(self, column: str | None, reading: Reading) -> Iterator[list[str]]:
+        texts = self._texts(column, reading)
+        while True:
+            batch: list[str] = []
+            size = 0
+            with _errors_as_user_errors(str(self.path)):
+                for text in texts:
+                    batch.append(text)
+                    size += len(text)
+                    if len(batch) == BATCH_TEXTS or size > BATCH_CHARACTERS:
+                        break
+            if not batch:
+                return
+            yield batch
 
-        reader = READERS[_format_suffix(self.path)]
-        options: dict[str, Any] = {}
-        if _format_suffix(self.path) == ".tsv":
-            options["sep"] = "\t"
-        name = str(self.path)
-        with _errors_as_user_errors(name):
-            dataset = load_dataset(
-                reader, data_files=[glob.escape(name)], split="train", streaming=True, **options
-            )
-        yield from _table_batches(dataset, column, name)
+    def _texts(self, column: str | None, reading: Reading) -> Iterator[str]:
+        kind = READERS[format_suffix(self.path)]
+        if kind == "text":
+            if column not in (None, "text"):
+                raise UserError(f"{self.path} has no column {column}: it holds a text a line")
+            return text_lines(self.path)
+        if kind == "csv":
+            return read_delimited(self.path, column, self.options, reading)
+        if kind == "json":
+            return read_json(self.path, column, reading)
+        return read_parquet(self.path, column, reading)
 
     def checksum(self) -> str:
         digest = hashlib.blake2b(digest_size=16)
         digest.update("".join(self.path.suffixes).encode())
+        if READERS[format_suffix(self.path)] == "csv":
+            digest.update(repr(self.options).encode())
         with self.path.open("rb") as file:
             while chunk := file.read(1 << 22):
                 digest.update(chunk)
@@ -143,21 +170,25 @@ class DatasetPart:
     name: str
     digest: str | None = None
 
-    def batches(self, column: str | None) -> Iterator[list[str]]:
-        yield from _table_batches(self.dataset, column, self.name)
+    def batches(self, column: str | None, reading: Reading) -> Iterator[list[str]]:
+        yield from _table_batches(self.dataset, column, self.name, reading)
 
     def checksum(self) -> str:
         return self.digest or str(getattr(self.dataset, "_fingerprint", self.name))
 
 
 def files_corpus(
-    patterns: Sequence[str], column: str | None = None, limit: int | None = None
+    patterns: Sequence[str],
+    column: str | None = None,
+    limit: int | None = None,
+    options: DelimitedOptions | None = None,
 ) -> Corpus:
     """A corpus of files.
 
     Args:
         patterns: paths or globs; a glob's files are read in sorted order.
         column: column with the text (csv, json, parquet).
+        options: how csv and tsv files are written; found out by default.
 
     Raises:
         UserError: a file is missing, empty, unreadable, binary or of an unknown format.
@@ -166,7 +197,8 @@ def files_corpus(
     for path in paths:
         require_text_file(path)
     name = str(paths[0]) if len(paths) == 1 else f"{len(paths)} files ({paths[0].name}, …)"
-    return Corpus(name, tuple(FilePart(path) for path in paths), column, limit)
+    parts = tuple(FilePart(path, options or DelimitedOptions()) for path in paths)
+    return Corpus(name, parts, column, limit)
 
 
 def dataset_corpus(
@@ -253,7 +285,7 @@ def expand_patterns(patterns: Sequence[str]) -> list[Path]:
 
 def require_text_file(path: Path) -> None:
     """Raises `UserError` for a file that is empty, unreadable, binary, or of unknown format."""
-    suffix = _format_suffix(path)
+    suffix = format_suffix(path)
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -269,76 +301,34 @@ def require_text_file(path: Path) -> None:
             f"also compressed ({', '.join(COMPRESSIONS)})"
         )
     compressed = path.suffix.lower() in COMPRESSIONS
-    if compressed and READERS[suffix] in ("json", "csv"):
+    if compressed and READERS[suffix] in ("json", "csv") and suffix != ".json":
         require_first_record(path)
     if READERS[suffix] != "parquet" and not compressed:
-        require_utf8(head, path, whole=size <= len(head))
+        require_text_bytes(head, path, whole=size <= len(head))
 
 
-def require_utf8(head: bytes, path: Path, whole: bool) -> None:
-    """Raises `UserError` unless `head`, the beginning of a file, is UTF-8 text."""
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise UserError(f"{path} is UTF-16; convert it: iconv -f UTF-16 -t UTF-8 {path.name}")
-    if b"\x00" in head:
+def require_text_bytes(head: bytes, path: Path, whole: bool) -> None:
+    """Raises `UserError` unless `head`, the beginning of a file, is text."""
+    encoding = encoding_of(head)
+    if encoding.startswith("utf-8") and b"\x00" in head:
         raise UserError(f"{path} is a binary file, not text")
     try:
-        head.decode("utf-8")
+        codecs.getincrementaldecoder(encoding)().decode(head, final=whole)
     except UnicodeDecodeError as error:
-        if whole or error.start < len(head) - 4:
-            raise UserError(_not_utf8(str(path), f"byte {error.start}")) from None
-
-
-def _not_utf8(name: str, where: str) -> str:
-    return f"{name} is not UTF-8 text ({where}); convert it, for example: iconv -f LATIN1 -t UTF-8"
-
-
-def _format_suffix(path: Path) -> str:
-    """The suffix that tells the format, below the compression's."""
-    if path.suffix.lower() == ".zip":
-        inner = Path(path.stem).suffix.lower()
-        return inner if inner in READERS else _suffix_in_zip(path)
-    if path.suffix.lower() in COMPRESSIONS:
-        return Path(path.stem).suffix.lower()
-    return path.suffix.lower()
-
-
-def _suffix_in_zip(path: Path) -> str:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = [n for n in archive.namelist() if not n.endswith("/")]
-    except (OSError, zipfile.BadZipFile):
-        raise UserError(f"{path} is a broken zip file") from None
-    return Path(names[0]).suffix.lower() if names else ""
+        raise UserError(not_text(str(path), f"byte {error.start}", encoding)) from None
 
 
 def _is_saved_dataset(folder: Path) -> bool:
     return (folder / "dataset_dict.json").exists() or (folder / "state.json").exists()
 
 
-def _line_batches(path: Path, column: str | None) -> Iterator[list[str]]:
-    """Texts of a file that holds one a line."""
-    import pyarrow as pa
-
-    name = str(path)
-    choose_text_column(pa.schema([("text", pa.string())]), column, name)
-    lines = text_lines(path)
-    while True:
-        with _errors_as_user_errors(name):
-            batch, size = [], 0
-            for line in lines:
-                batch.append(line)
-                size += len(line)
-                if len(batch) == BATCH_TEXTS or size > BATCH_CHARACTERS:
-                    break
-        if not batch:
-            return
-        yield batch
-
-
-def _table_batches(dataset: Any, column: str | None, name: str) -> Iterator[list[str]]:
+def _table_batches(
+    dataset: Any, column: str | None, name: str, reading: Reading
+) -> Iterator[list[str]]:
     """Texts of a map-style or iterable data set, by batches of its rows."""
     chosen = None
     tables = dataset.with_format("arrow").iter(batch_size=BATCH_TEXTS)
+    row = 1
     while True:
         with _errors_as_user_errors(name):
             table = next(tables, None)
@@ -346,7 +336,9 @@ def _table_batches(dataset: Any, column: str | None, name: str) -> Iterator[list
                 return
             if chosen is None:
                 chosen = choose_text_column(table.schema, column, name)
-            texts = read_column(table, chosen)
+                reading.add_column(chosen)
+            texts = read_column(table, chosen, reading, row)
+            row += len(texts)
         yield texts
 
 
@@ -369,12 +361,7 @@ class _errors_as_user_errors:  # noqa: N801 (used like a function)
         cause: BaseException | None = error
         while cause is not None:
             if isinstance(cause, UnicodeDecodeError):
-                raise UserError(_not_utf8(self.name, f"byte {cause.start}")) from error
+                raise UserError(not_text(self.name, f"byte {cause.start}")) from error
             cause = cause.__cause__ or cause.__context__
         text = " ".join(str(error.__cause__ or error).split())[:300]
         raise UserError(f"cannot read {self.name}: {text or type(error).__name__}") from error
-
-
-def first_texts(corpus: Corpus, count: int) -> list[str]:
-    """The first `count` texts of a corpus."""
-    return list(islice(corpus.texts(), count))

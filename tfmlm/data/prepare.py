@@ -9,10 +9,11 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlm.checkpoint.limits import vocabulary_size
+from tfmlm.checkpoint.unwrapped import unwrapped
 from tfmlm.config import MaskingConfig
 from tfmlm.data.blocks import build_blocks
-from tfmlm.data.columns import choose_text_column
-from tfmlm.data.corpus import Corpus, DatasetPart, iterable_corpus
+from tfmlm.data.corpus import Corpus
+from tfmlm.data.inputs import open_input
 from tfmlm.data.masking import Masker
 from tfmlm.data.packing import CONTINUES, PADDING, TYPE_SHIFT, Vocabulary, require_fast
 from tfmlm.data.pipeline import Padder, features_of
@@ -40,10 +41,12 @@ def prepare_dataset(
     for evaluation, the same in each run in both cases.
 
     Args:
-        model: a TF masked LM of transformers.
+        model: a TF masked LM of transformers, or what wraps one.
         tokenizer: its fast tokenizer.
-        dataset: raw text (a `datasets.Dataset` with a column of text, or a list of strings), or
-            a tokenized `datasets.Dataset` with the column `input_ids`, special tokens included.
+        dataset: raw text as people have it (a `datasets.Dataset` or a column of one, a list or
+            generator of texts, a pandas Series or DataFrame, an array, a `tf.data.Dataset` of
+            strings, the path of a file, …: `tfmlm.data.inputs`), or a tokenized
+            `datasets.Dataset`, or dict, with `input_ids`, special tokens included.
         batch_size: rows of a batch; with a distribution strategy, of all replicas together.
         max_length: tokens of a block, special tokens included (raw text; default 128).
         text_column: column with the text; dotted for nested columns, whose lists are joined.
@@ -60,23 +63,20 @@ def prepare_dataset(
         where nothing is to be predicted, as transformers' own loss expects.
 
     Raises:
-        UserError: a slow tokenizer, no mask token, no text in the data set.
+        UserError: a slow tokenizer, no mask token, no text in the data set; a row that is no text
+            (None, NaN, a number), by its number; a dict of splits, of which one is to be given.
     """
     require_fast(tokenizer)
+    model = unwrapped(model)
     masking = masking or MaskingConfig()
     words = masking.whole_word_mask or masking.span_masking
     length = max_length or 128
-    if isinstance(dataset, list | tuple):
-        corpus = iterable_corpus(dataset)
-        packed = _pack_texts(corpus, tokenizer, length, line_by_line, words)
-    elif "input_ids" in dataset.column_names:
-        packed, length = _pack_tokenized(dataset, tokenizer, words)
+    found = open_input(dataset, text_column)
+    if isinstance(found, datasets.Dataset):
+        packed, length = _pack_tokenized(found, tokenizer, words)
         line_by_line = True
     else:
-        schema = dataset.with_format("arrow")[:1].schema
-        column = choose_text_column(schema, text_column, "the data set")
-        corpus = Corpus("the data set", (DatasetPart(dataset, "the data set"),), column)
-        packed = _pack_texts(corpus, tokenizer, length, line_by_line, words)
+        packed = _pack_texts(found, tokenizer, length, line_by_line, words)
     vocabulary = Vocabulary.of(tokenizer, vocabulary_size(model.config))
     padder = Padder(vocabulary.pad_id, None if line_by_line else length)
     rows = _Shuffled(packed, seed) if shuffle else packed

@@ -4,34 +4,53 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tfmlm.score.figures import new_figure, plain, save
+from tfmlm.figures import (
+    BLUE,
+    GREY,
+    check_path,
+    finished,
+    house_style,
+    new_figure,
+    plain,
+    shortened,
+    word_bars,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 #: Items of one mask, best first, as the fill-mask pipeline gives them.
 Items = Sequence[dict[str, Any]]
-_COLOURS = ("#8d99ae", "#2a6f97")
 
 
 def plot_comparison(
     texts: Sequence[str],
     first: Sequence[Items],
     second: Sequence[Items],
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | None = None,
     labels: tuple[str, str] = ("before", "after"),
-) -> None:
+) -> Figure:
     """Draws what two models fill into the same texts, a row of two panels for each text.
+
+    All panels have the same axis.
 
     Args:
         texts: texts with one mask each.
         first: for each text the first model's items, best first (`score`, `token_str`).
         second: the second model's.
-        path: file to write; its ending says the format (.png, .svg, .pdf).
+        path: file to write; its ending says the format (.png, .svg, .pdf). None: no file.
         labels: names of the models.
+
+    Returns:
+        The figure, which a notebook shows.
 
     Raises:
         ValueError: the lists are of different lengths, empty, or an item is missing.
     """
+    if path is not None:
+        check_path(path)
     if not texts or not len(texts) == len(first) == len(second):
         raise ValueError(
             "give the items of both models for each text. Received: "
@@ -39,27 +58,20 @@ def plot_comparison(
         )
     if any(not items or isinstance(items[0], list) for items in (*first, *second)):
         raise ValueError("give texts with exactly one mask each")
-    most = max(len(items) for items in (*first, *second))
-    figure = new_figure(10, len(texts) * (0.75 + 0.2 * most) + 0.3)
-    axes = figure.subplots(len(texts), 2, squeeze=False)
-    for text, row, answers in zip(texts, axes, zip(first, second, strict=True), strict=True):
-        longest = max(items[0]["score"] for items in answers)
-        for axis, items, colour in zip(row, answers, _COLOURS, strict=True):
-            _bars(axis, items, colour, longest)
-        row[0].set_title(plain(text), fontsize=9, loc="left")
-    for axis, label in zip(axes[-1], labels, strict=True):
-        axis.set_xlabel(f"probability, {label}")
-    save(figure, path)
-
-
-def _bars(axis: Any, items: Items, colour: str, longest: float) -> None:
-    scores = [item["score"] for item in items]
-    words = [item["token_str"].strip() or repr(item["token_str"]) for item in items]
-    axis.barh(range(len(items)), scores, color=colour)
-    axis.set_yticks(range(len(items)), [plain(word) for word in words], fontsize=8)
-    axis.invert_yaxis()
-    axis.set_xlim(0, longest * 1.2 or 1)
-    axis.tick_params(axis="x", labelsize=7)
-    for place, score in enumerate(scores):
-        axis.text(score, place, f" {score:.3g}", va="center", fontsize=7)
-    axis.spines[["top", "right"]].set_visible(False)
+    rows = [max(len(one), len(two)) for one, two in zip(first, second, strict=True)]
+    most = max(items[0]["score"] for items in (*first, *second))
+    heights = [0.42 + 0.2 * row for row in rows]
+    with house_style():
+        figure = new_figure(
+            8.5, sum(heights) + 0.75, f"Most probable words, {' and '.join(labels)}"
+        )
+        axes = figure.subplots(
+            len(texts), 2, squeeze=False, sharex=True, gridspec_kw={"height_ratios": heights}
+        )
+        for text, row, answers in zip(texts, axes, zip(first, second, strict=True), strict=True):
+            for axis, items, colour in zip(row, answers, (GREY, BLUE), strict=True):
+                word_bars(axis, items, colour, most)
+            row[0].set_title(plain(shortened(text, 100)))
+        for axis, label in zip(axes[-1], labels, strict=True):
+            axis.set_xlabel(f"probability {plain(label)}")
+    return finished(figure, path)

@@ -7,13 +7,17 @@ import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tfmlm.errors import UserError
 
 if TYPE_CHECKING:
     from tfmlm.checkpoint.opened import OpenedCheckpoint
     from tfmlm.export.checking.scorer import ScoredText
+
+
+#: Texts whose scores a server's client is asked for at a time.
+_SENT = 64
 
 
 class Scorer(Protocol):
@@ -46,22 +50,34 @@ class Scorer(Protocol):
 
 
 def open_scorer(target: str | os.PathLike[str], *, allow_untrained_head: bool = False) -> Scorer:
-    """The scorer of an export folder (or one version of it) or of a checkpoint folder.
+    """The scorer of an export folder (or one version of it), a checkpoint folder, a model's name
+    on the Hub, or a server's address (`http://host:port/v1/models/NAME`, `grpc://host:port/NAME`).
 
     Args:
-        target: the folder.
+        target: as said.
         allow_untrained_head: whether a checkpoint may lack weights of its masked-LM head.
 
     Raises:
-        UserError: it is neither, or an export without the signature `score_text`.
+        UserError: it is none of them, or an export without the signature `score_text`.
     """
+    address = os.fspath(target)
+    if "://" in address:
+        from tfmlm.client import connect
+
+        return ServerScores(connect(address))
+    from tfmlm.checkpoint.load import may_be_hub_name
+
     folder = Path(target)
-    if not folder.is_dir():
-        raise UserError(f"no folder {target}; give an export folder or a checkpoint folder")
-    if (folder / "config.json").exists():
+    on_hub = may_be_hub_name(address)
+    if not folder.is_dir() and not on_hub:
+        raise UserError(
+            f"no folder {target}; give an export folder, a checkpoint folder, a model's name on "
+            "the Hub, http://host:port/v1/models/NAME or grpc://host:port/NAME"
+        )
+    if on_hub or (folder / "config.json").exists():
         from tfmlm.checkpoint.opened import open_checkpoint
 
-        return CheckpointScores(open_checkpoint(folder, allow_untrained_head=allow_untrained_head))
+        return CheckpointScores(open_checkpoint(address, allow_untrained_head=allow_untrained_head))
     return ExportScores(folder)
 
 
@@ -172,6 +188,46 @@ class CheckpointScores:
             if on_rows is not None:
                 on_rows(1)
             yield scored
+
+
+class ServerScores:
+    """A server, asked for some texts at a time."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def score(self, texts: Sequence[str]) -> list[ScoredText]:
+        """Scores texts, in their order."""
+        return list(_checked(self._scored(texts, None), "raise", len(texts) == 1))
+
+    def score_each(
+        self,
+        texts: Iterable[str],
+        *,
+        errors: str = "raise",
+        on_rows: Callable[[int], None] | None = None,
+    ) -> Iterator[ScoredText]:
+        """Scores any number of texts, in slices whose batches are the client's."""
+        return _checked(self._scored(texts, on_rows), errors)
+
+    def _scored(
+        self, texts: Iterable[str], on_rows: Callable[[int], None] | None
+    ) -> Iterator[ScoredText]:
+        from tfmlm.export.checking.scorer import ScoredText
+
+        source = iter(texts)
+        while some := list(itertools.islice(source, _SENT)):
+            for text, one in zip(some, self._client.score(some), strict=True):
+                yield ScoredText(
+                    text,
+                    one.status,
+                    token=one.token,
+                    token_str=one.token_str,
+                    score=one.score,
+                    token_count=one.token_count,
+                )
+            if on_rows is not None:
+                on_rows(len(some))
 
 
 def _checked(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import math
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -17,6 +15,7 @@ import tensorflow as tf
 import tf_keras
 
 from tfmlm.config import TrainConfig
+from tfmlm.progress import Bar, figures_line, say
 from tfmlm.training.checkpoint import numbered_weights, save_checkpoint, trainer_arrays
 from tfmlm.training.metrics import Evaluator
 from tfmlm.training.signals import StopSignals
@@ -93,47 +92,45 @@ class RunCallback(tf_keras.callbacks.Callback):
 
 
 class Progress(RunCallback):
-    """Keras' progress bar on stderr with loss and tokens/s; plain lines where it is no terminal."""
+    """One bar for the whole run; plain lines where nobody watches it."""
 
-    def __init__(self, *args: Any, line_seconds: float = 5.0) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        bar: Bar,
+        schedule: Callable[[int], Any],
+        line_seconds: float = 5.0,
+    ) -> None:
         super().__init__(*args)
-        self._line_seconds = line_seconds
-        self._terminal = sys.stderr.isatty()
-        self._bar: Any = None
-        self._begun = self._last_line = 0.0
+        self._bar = bar
+        self._schedule = schedule
+        self._pause = 0.2 if bar.shown else line_seconds
+        self._begun = self._last = 0.0
         self._first = 0
-        self._tokens = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        epochs = math.ceil(self.total_steps / self.steps_per_epoch)
-        print(f"Epoch {epoch + 1}/{epochs}", file=sys.stderr, flush=True)
-        end = min((epoch + 1) * self.steps_per_epoch, self.total_steps)
-        self._steps = end - epoch * self.steps_per_epoch
-        self._bar = tf_keras.utils.Progbar(self._steps, stateful_metrics=["loss", "tokens/s"])
-        self._offset = epoch * self.steps_per_epoch
         self._first = self.step
-        self._begun = self._last_line = time.perf_counter()
+        self._offset = epoch * self.steps_per_epoch
+        self._begun = self._last = time.perf_counter()
 
     def after_step(self, logs: Any) -> None:
         now = time.perf_counter()
-        done = self.step - self._offset
-        last = done >= self._steps
-        pause = 0.2 if self._terminal else self._line_seconds
-        if now - self._last_line < pause and not last:
+        if now - self._last < self._pause and self.step != self.total_steps:
             return
-        self._last_line = now
-        loss = float(logs["loss"])
-        tokens = self.model.epoch_tokens() / max(now - self._begun, 1e-9)
-        tokens *= (self.step - self._first) / max(done, 1)
-        if self._terminal:
-            with contextlib.redirect_stdout(sys.stderr):
-                self._bar.update(done, [("loss", loss), ("tokens/s", tokens)], finalize=last)
+        self._last = now
+        # The count of the epoch's tokens goes on over an interruption, the clock does not.
+        share = (self.step - self._first) / max(self.step - self._offset, 1)
+        tokens = self.model.epoch_tokens() * share / max(now - self._begun, 1e-9)
+        figures = {
+            "epoch": f"{self.epoch:.2f}/{self.total_steps / self.steps_per_epoch:g}",
+            "loss": f"{float(logs['loss']):.4f}",
+            "lr": f"{float(self._schedule(self.step - 1)):.2e}",
+            "tokens/s": f"{tokens:,.0f}",
+        }
+        if self._bar.shown:
+            self._bar.update(self.step, **figures)
         else:
-            print(
-                f"  step {self.step}/{self.total_steps}  loss {loss:.4f}  {tokens:,.0f} tokens/s",
-                file=sys.stderr,
-                flush=True,
-            )
+            say(f"  step {self.step}/{self.total_steps}  {figures_line(figures)}")
 
 
 class Curve(RunCallback):
@@ -156,7 +153,7 @@ class Curve(RunCallback):
         self._begun = time.perf_counter()
 
     def after_step(self, logs: Any) -> None:
-        if self.step % self._every and self.step != self.total_steps:
+        if self.step % self._every and self.step not in (1, self.total_steps):
             return
         values = self.model.interval()
         if not values["steps"]:
@@ -224,12 +221,10 @@ class Evaluation(RunCallback):
         self.state.evaluations.append(point)
         self._curve.write({name.replace("eval_", "eval/"): v for name, v in figures.items()})
         if self._chief:
-            print(
+            say(
                 f"  step {self.step}: held-out loss {figures['eval_loss']:.4f}, "
                 f"perplexity {figures['perplexity']:.2f}, "
-                f"accuracy {figures['eval_accuracy']:.3f}",
-                file=sys.stderr,
-                flush=True,
+                f"accuracy {figures['eval_accuracy']:.1%}"
             )
         self._judge(figures["eval_loss"])
         return figures
@@ -245,11 +240,9 @@ class Evaluation(RunCallback):
         patience = self._config.early_stopping_patience
         if patience and state.waited >= patience:
             if self._chief:
-                print(
+                say(
                     f"Stopped early: no lower held-out loss in {patience} evaluations "
-                    f"(best {state.best_loss:.4f} at step {state.best_step})",
-                    file=sys.stderr,
-                    flush=True,
+                    f"(best {state.best_loss:.4f} at step {state.best_step})"
                 )
             state.finished = True
             self.model.stop_training = True

@@ -6,14 +6,21 @@ from dataclasses import dataclass
 
 from tfmlm.config import CorpusConfig, EvaluateConfig
 from tfmlm.data.corpus import Corpus, DatasetPart, dataset_corpus, files_corpus, load_split
+from tfmlm.data.formats.dialect import DelimitedOptions
+from tfmlm.data.formats.reading import Reading
 
 
 @dataclass(frozen=True)
 class Corpora:
-    """Training texts, and validation texts if they are given apart."""
+    """Training texts, and validation texts if they are given apart.
+
+    Attributes:
+        columns: the columns of the training texts, and how their files are written.
+    """
 
     train: Corpus
     validation: Corpus | None
+    columns: Reading
 
 
 def open_corpora(config: CorpusConfig) -> Corpora:
@@ -23,11 +30,12 @@ def open_corpora(config: CorpusConfig) -> Corpora:
         UserError: something is missing, empty, unreadable, or has no such column.
     """
     column, limit = config.text_column, config.max_train_samples
+    options = DelimitedOptions(config.delimiter, config.header)
     validation = None
     if config.validation_file:
-        validation = files_corpus(config.validation_file, column)
+        validation = files_corpus(config.validation_file, column, options=options)
     if config.train_file:
-        train = files_corpus(config.train_file, column, limit)
+        train = files_corpus(config.train_file, column, limit, options)
     else:
         name = config.dataset_name
         assert name is not None
@@ -45,10 +53,10 @@ def open_corpora(config: CorpusConfig) -> Corpora:
                 validation = Corpus(
                     f"data set {name} (validation)", (DatasetPart(own, name),), column
                 )
-    train.require_text()
+    columns = train.require_text()
     if validation is not None:
         validation.require_text()
-    return Corpora(train, validation)
+    return Corpora(train, validation, columns)
 
 
 def open_evaluation_corpus(config: EvaluateConfig) -> Corpus:
@@ -58,7 +66,8 @@ def open_evaluation_corpus(config: EvaluateConfig) -> Corpus:
         UserError: as `open_corpora`.
     """
     if config.validation_file:
-        corpus = files_corpus(config.validation_file, config.text_column)
+        options = DelimitedOptions(config.delimiter, config.header)
+        corpus = files_corpus(config.validation_file, config.text_column, options=options)
     else:
         assert config.dataset_name is not None
         corpus = dataset_corpus(

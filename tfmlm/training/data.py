@@ -39,6 +39,7 @@ class RunData:
         batches: by model and first step, the masked batches of this worker.
         pad_to: fixed length of the rows, or None to pad to the longest of a batch.
         length: most tokens of a row.
+        read: one line: how many texts of which column were read.
     """
 
     samples: int | None
@@ -50,6 +51,7 @@ class RunData:
     batches: Callable[[Any, int], tf.data.Dataset]
     pad_to: int | None
     length: int
+    read: str
 
 
 def prepare_run_data(
@@ -114,6 +116,9 @@ def prepare_run_data(
             pad_to=pad_to,
         )
 
+    read = f"Read {blocks.reading.sentence(corpora.train.name)}"
+    if corpora.validation is not None:
+        read += f"; for validation {other.reading.sentence(corpora.validation.name)}"
     return RunData(
         samples=len(rows),
         steps_per_epoch=order.steps_per_epoch,
@@ -124,6 +129,7 @@ def prepare_run_data(
         batches=batches,
         pad_to=pad_to,
         length=length,
+        read=read,
     )
 
 
@@ -157,8 +163,10 @@ def _streamed(
         seed=config.seed,
     )
     held_out = None
+    read = f"Reading while training: {corpora.columns.sentence(train.name, counted=False)}"
     if validation is not None:
         blocks = blocks_of(validation)
+        read += f"; for validation {blocks.reading.sentence(validation.name)}"
         held_out = HeldOut(blocks, np.arange(len(blocks))[: config.max_eval_samples])
 
     def batches(model: Any, first_step: int) -> tf.data.Dataset:
@@ -184,6 +192,7 @@ def _streamed(
         batches=batches,
         pad_to=pad_to,
         length=length,
+        read=read,
     )
 
 

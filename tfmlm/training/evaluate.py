@@ -12,6 +12,7 @@ from tfmlm.checkpoint.load import load_config, load_model, load_tokenizer
 from tfmlm.config import EvaluateConfig
 from tfmlm.data.blocks import build_blocks
 from tfmlm.files import require_writable_folder, write_json
+from tfmlm.progress import say
 from tfmlm.training.corpora import open_evaluation_corpus
 from tfmlm.training.metrics import evaluate_model
 from tfmlm.training.policy import precision
@@ -57,6 +58,8 @@ def run_evaluation(config: EvaluateConfig) -> dict[str, Any]:
                 config.revision,
                 allow_untrained_head=config.allow_untrained_head,
             )
+        if is_chief(strategy):
+            say(f"Read {blocks.reading.sentence(corpus.name)}")
         figures = evaluate_model(
             model,
             tokenizer,

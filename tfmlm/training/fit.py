@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import signal
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +13,14 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
+from tfmlm._quiet import quiet_in_notebooks
 from tfmlm.checkpoint.limits import block_length
 from tfmlm.checkpoint.load import load_config, load_model_and_report, load_tokenizer
 from tfmlm.config import TrainConfig
 from tfmlm.data.tokenizer_training import trained_tokenizer
 from tfmlm.errors import RunFailedError, UserError
 from tfmlm.files import disk_is_full, full_disk_said, in_megabytes, write_json
+from tfmlm.progress import Bar, say, shown
 from tfmlm.training import model_setup, report, run_folder
 from tfmlm.training.callbacks import (
     Checkpoints,
@@ -81,7 +82,11 @@ def run_training(
     """
     folder = Path(config.output_dir).expanduser()
     alone = not run_folder.shared_by_workers()
-    with run_folder.undone_if_refused(folder), run_folder.owned(folder, alone):
+    with (
+        quiet_in_notebooks(),
+        run_folder.undone_if_refused(folder),
+        run_folder.owned(folder, alone),
+    ):
         run_folder.check_output_folder(config)
         corpora = open_corpora(config)
         if strategy is None:
@@ -158,7 +163,7 @@ class _Run:
     def say(self, text: str) -> None:
         """One line on stderr, from one worker only."""
         if self.chief:
-            print(text, file=sys.stderr, flush=True)
+            say(text)
 
     def go(self, callbacks: Sequence[tf_keras.callbacks.Callback]) -> dict[str, Any]:
         """The run from its data to its results."""
@@ -230,6 +235,7 @@ class _Run:
         """Says what is trained on what, and shows the first block; returns the batches."""
         model, data = begin.model, plan.data
         batches = data.batches(model, begin.first_step)
+        self.say(data.read)
         amount = f"{data.samples:,} blocks" if data.samples is not None else "a stream"
         self.say(
             f"Training {type(model).__name__} ({model.count_params():,} parameters) on {amount} "
@@ -266,11 +272,14 @@ class _Run:
         if self.chief:
             writer = tf.summary.create_file_writer(str(self.folder / run_folder.LOGS))
         common = (begin.state, data.steps_per_epoch, data.total_steps, begin.first_step)
-        with StopSignals() as signals:
+        bar = Bar("Training", data.total_steps, "steps", done=begin.first_step, visible=self.chief)
+        with StopSignals() as signals, bar:
             curve = Curve(
                 *common, every=config.logging_steps, schedule=begin.schedule, writer=writer
             )
-            steps: list[Any] = [Progress(*common), curve] if self.chief else [curve]
+            steps: list[Any] = [curve]
+            if self.chief:
+                steps.insert(0, Progress(*common, bar=bar, schedule=begin.schedule))
             evaluation = None
             if evaluator is not None:
                 evaluation = Evaluation(
@@ -394,7 +403,7 @@ class _Run:
     def _tokenizer(self) -> Any:
         config = self.config
         if config.train_tokenizer:
-            if sys.stderr.isatty():  # elsewhere an error is to be the only line
+            if shown():  # elsewhere an error is to be the only line
                 self.say(f"Training a {config.train_tokenizer} tokenizer")
             return trained_tokenizer(
                 self.corpora.train,

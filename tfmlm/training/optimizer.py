@@ -162,34 +162,64 @@ class WarmupSchedule(tf_keras.optimizers.schedules.LearningRateSchedule):
 
 
 def create_optimizer(
-    learning_rate: float,
-    num_train_steps: int,
-    *,
+    learning_rate: float | None = None,
+    num_train_steps: int | None = None,
     num_warmup_steps: int = 0,
-    schedule: str = "linear",
-    weight_decay: float = 0.01,
-    beta_1: float = 0.9,
-    beta_2: float = 0.999,
-    epsilon: float = 1e-8,
+    *,
+    schedule: str | None = None,
+    weight_decay: float | None = None,
+    beta_1: float | None = None,
+    beta_2: float | None = None,
+    epsilon: float | None = None,
     max_grad_norm: float | None = None,
-    end: float = 0.0,
-    power: float = 2.0,
+    end: float | None = None,
+    power: float | None = None,
+    include_in_weight_decay: Sequence[str] | None = None,
+    init_lr: float | None = None,
+    min_lr_ratio: float | None = None,
+    adam_beta1: float | None = None,
+    adam_beta2: float | None = None,
+    adam_epsilon: float | None = None,
+    adam_clipnorm: float | None = None,
+    adam_global_clipnorm: float | None = None,
+    weight_decay_rate: float | None = None,
 ) -> tuple[MaskedLMAdamWeightDecay, WarmupSchedule]:
     """An AdamWeightDecay for any of the masked-LM architectures, and its schedule.
 
+    The keywords of `transformers.create_optimizer` mean what they mean there, with its defaults
+    where `init_lr` is given: no weight decay, and a linear fall (`power` 1).
+
     Args:
-        learning_rate: peak of the learning rate.
+        learning_rate: peak of the learning rate; transformers' `init_lr`.
         num_train_steps: steps of the whole run.
         num_warmup_steps: steps over which the rate rises; fewer than num_train_steps.
-        schedule: linear, cosine, polynomial or constant.
+        schedule: linear (default), cosine, polynomial or constant.
         weight_decay: decoupled decay (Loshchilov and Hutter, 2019) of all weights but biases and
-            layer norms.
+            layer norms (default 0.01); `weight_decay_rate`.
+        beta_1, beta_2, epsilon: Adam's (0.9, 0.999, 1e-8); `adam_beta1` and so on.
         max_grad_norm: scale gradients down to this global norm in `apply_gradients`; leave it out
-            with `MaskedLMTrainer`, which clips by itself.
+            with `MaskedLMTrainer`, which clips by itself; `adam_global_clipnorm`.
+        end: share of the peak at which the fall ends (0); `min_lr_ratio`.
+        power: exponent of the polynomial (2; where `init_lr` is given 1).
+        include_in_weight_decay: patterns of weights that decay although they are biases or norms.
+        adam_clipnorm: scale each gradient down to this norm.
 
     Raises:
-        UserError: numbers of steps that cannot be.
+        UserError: numbers of steps that cannot be, or one setting under both its names.
     """
+    peak = _one("learning_rate", learning_rate, "init_lr", init_lr)
+    if peak is None:
+        raise UserError("learning_rate is missing")
+    if num_train_steps is None:
+        raise UserError("num_train_steps is missing")
+    if init_lr is not None and power is not None and power != 1 and schedule is None:
+        schedule = "polynomial"
+    decay = _one("weight_decay", weight_decay, "weight_decay_rate", weight_decay_rate)
+    if decay is None:
+        decay = 0.01 if init_lr is None else 0.0
+    norm = _one("max_grad_norm", max_grad_norm, "adam_global_clipnorm", adam_global_clipnorm)
+    left = _one("end", end, "min_lr_ratio", min_lr_ratio)
+    small = _one("epsilon", epsilon, "adam_epsilon", adam_epsilon)
     if num_train_steps < 1:
         raise UserError(f"num_train_steps is {num_train_steps}; it must be at least 1")
     if not 0 <= num_warmup_steps <= num_train_steps:
@@ -197,14 +227,36 @@ def create_optimizer(
             f"the warm-up has {num_warmup_steps} steps; it must be between 0 and the run's "
             f"{num_train_steps}"
         )
-    rate = WarmupSchedule(learning_rate, num_train_steps, num_warmup_steps, schedule, end, power)
-    clipping: dict[str, Any] = {"global_clipnorm": max_grad_norm} if max_grad_norm else {}
+    rate = WarmupSchedule(
+        peak,
+        num_train_steps,
+        num_warmup_steps,
+        schedule or "linear",
+        0.0 if left is None else left,
+        2.0 if power is None else power,
+    )
+    given: dict[str, Any] = {
+        "beta_1": _one("beta_1", beta_1, "adam_beta1", adam_beta1),
+        "beta_2": _one("beta_2", beta_2, "adam_beta2", adam_beta2),
+        "epsilon": 1e-8 if small is None else small,
+        "global_clipnorm": norm or None,
+        "clipnorm": adam_clipnorm or None,
+    }
     optimizer = MaskedLMAdamWeightDecay(
         rate,
-        beta_1=beta_1,
-        beta_2=beta_2,
-        epsilon=epsilon,
-        weight_decay_rate=weight_decay,
-        **clipping,
+        weight_decay_rate=decay,
+        include_in_weight_decay=include_in_weight_decay,
+        **{name: value for name, value in given.items() if value is not None},
     )
     return optimizer, rate
+
+
+def _one(name: str, value: float | None, other: str, same: float | None) -> float | None:
+    """The value of a setting that has two names.
+
+    Raises:
+        UserError: it is given under both.
+    """
+    if value is not None and same is not None:
+        raise UserError(f"{name} and {other} are the same setting; give one of them")
+    return value if value is not None else same

@@ -10,7 +10,9 @@ import numpy as np
 
 from tfmlm.checkpoint.card.model_card import model_card, with_training_loss
 from tfmlm.config import TrainConfig
-from tfmlm.files import atomic_write, staged, write_json
+from tfmlm.files import staged, write_json
+from tfmlm.progress import show_figure
+from tfmlm.training.curve import plot_curve
 
 RUN_FILE = "training_config.json"
 
@@ -81,44 +83,10 @@ def write_run(
     )
     save_checkpoint_folder(folder, model, tokenizer, card)
     unigram = figures["unigram_loss"] if figures else None
-    draw_curve(folder / "training.png", state.curve, state.evaluations, unigram)
+    initial = figures.get("initial_eval_loss") if figures else None
+    picture = folder / "training.png"
+    show_figure(plot_curve(state.curve, state.evaluations, unigram, initial, picture))
     return write_results(folder, train, figures)
-
-
-def draw_curve(
-    path: Path,
-    curve: list[dict[str, float]],
-    evaluations: list[dict[str, float]],
-    unigram: float | None = None,
-) -> None:
-    """Draws loss and learning rate over the steps."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 6), layout="constrained")
-    FigureCanvasAgg(figure)
-    losses, rates = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-    steps = [point["step"] for point in curve]
-    losses.plot(steps, [point["loss"] for point in curve], color="tab:blue", label="training")
-    if evaluations:
-        losses.plot(
-            [point["step"] for point in evaluations],
-            [point["eval_loss"] for point in evaluations],
-            color="tab:orange",
-            marker="o",
-            label="held out",
-        )
-    if unigram is not None:
-        losses.axhline(unigram, color="grey", linestyle=":", label="guessing by frequency")
-    losses.set_ylabel("loss (nats per masked token)")
-    losses.legend()
-    losses.grid(alpha=0.3)
-    rates.plot(steps, [point["learning_rate"] for point in curve], color="tab:green")
-    rates.set_ylabel("learning rate")
-    rates.set_xlabel("step")
-    rates.grid(alpha=0.3)
-    with atomic_write(path) as temporary:
-        figure.savefig(temporary, dpi=120, format="png")
 
 
 def save_checkpoint_folder(folder: Path, model: Any, tokenizer: Any, card: str) -> None:

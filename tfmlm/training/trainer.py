@@ -9,13 +9,17 @@ tokens, or none, is exact.
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
 import tf_keras
+from transformers.modeling_tf_utils import convert_batch_encoding
 
 from tfmlm.checkpoint.masked_positions import masked_logits
 from tfmlm.data.masking import IGNORED
+from tfmlm.errors import UserError
 from tfmlm.training.surgery.dropout import dropout_seed, make_dropout_stateless, step_seed
 from tfmlm.training.surgery.gradients import cross_entropy, short_gradients, use_short_gradients
 from tfmlm.training.surgery.reads import gather_from_value
@@ -23,12 +27,23 @@ from tfmlm.training.surgery.reads import gather_from_value
 XLA_BUCKET = 64
 """With XLA the number of masked positions is rounded up to this, to compile few shapes."""
 
+SMALLEST_WEIGHT = 1e-12
+"""Sums of sample weights are not taken to be smaller when they divide."""
+
+_OWN_LOSS = ("auto", "passthrough")  # what transformers' `compile` calls the model's own loss
+
 
 class MaskedLMTrainer(tf_keras.Model):
     """A Keras model around a TF masked LM, for `compile`, `fit` and `evaluate`.
 
-    `fit` takes data sets of (features, labels) as `tfmlm.prepare_dataset` makes them. Each element
-    is what a replica takes in a step: with accumulation it has `accumulation` times the rows.
+    `fit` takes what transformers' own `fit` takes: data sets of (features, labels) as
+    `tfmlm.prepare_dataset` makes them, `labels` among the features, features without an
+    `attention_mask`, ids alone; as data sets, arrays or a tokenizer's output. Each element is what
+    a replica takes in a step: with accumulation it has `accumulation` times the rows.
+
+    `sample_weight` [rows] or [rows, tokens] makes the loss a weighted mean over the masked tokens,
+    so that a weight of 0 is the same as a row, or token, that is not there, and one of 2 the same
+    as having it twice. A step whose weights are all 0 changes no weight of the model.
 
     Args:
         model: a TF masked LM of transformers, built inside the strategy's scope.
@@ -39,7 +54,8 @@ class MaskedLMTrainer(tf_keras.Model):
             which cannot compile the exchange between replicas).
 
     Raises:
-        ValueError: from `compile`, if its own `jit_compile` is asked for.
+        UserError: from `compile` and `fit`, if something is asked for that the step cannot honour:
+            `metrics`, `loss`, `class_weight` and the like; from a step, if there are no labels.
     """
 
     def __init__(
@@ -85,10 +101,29 @@ class MaskedLMTrainer(tf_keras.Model):
     def call(self, inputs: Any, training: bool = False) -> Any:
         return self.model(inputs, training=training)
 
-    def compile(self, optimizer: Any, **kwargs: Any) -> None:
+    def compile(self, optimizer: Any = "rmsprop", loss: Any = None, **kwargs: Any) -> None:
         if kwargs.pop("jit_compile", None):
-            raise ValueError("give jit_compile to MaskedLMTrainer, not to compile")
+            raise UserError("give jit_compile to MaskedLMTrainer, not to compile")
+        if loss is not None and not (isinstance(loss, str) and loss.startswith(_OWN_LOSS)):
+            raise UserError(
+                "MaskedLMTrainer has the masked-LM loss of its own; leave loss out of compile"
+            )
+        for name in ("metrics", "weighted_metrics", "loss_weights"):
+            if kwargs.pop(name, None):
+                raise UserError(
+                    f"MaskedLMTrainer computes the loss alone and takes no {name}; leave it out of "
+                    "compile, and measure accuracy with tfmlm evaluate"
+                )
         super().compile(optimizer=optimizer, **kwargs)
+
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
+        return super().fit(*_honoured("fit", args, kwargs), **kwargs)
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        return super().evaluate(*_honoured("evaluate", args, kwargs), **kwargs)
+
+    def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        return super().train_on_batch(*_honoured("train_on_batch", args, kwargs), **kwargs)
 
     @property
     def metrics(self) -> list[Any]:
@@ -133,25 +168,52 @@ class MaskedLMTrainer(tf_keras.Model):
     # -- training ---------------------------------------------------------------------------
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
-        features, labels, _ = tf_keras.utils.unpack_x_y_sample_weight(data)
+        features, labels, token_weights = _unpacked(data)
         scale = self._scale(labels)
-        gradients, loss, count, tokens = self._accumulated(features, labels, scale)
+        gradients, loss, count, tokens = self._accumulated(features, labels, token_weights, scale)
         sums = [loss, count, tokens, tf.convert_to_tensor(self.stop_vote)]
         if self.distribute_strategy.num_replicas_in_sync > 1:
             *gradients, loss, count, tokens, votes = self._summed([*gradients, *sums])
         else:
             votes = sums[-1]
-        factor, norm = self._factor(gradients, scale / tf.maximum(count, 1.0))
+        floor = 1.0 if token_weights is None else SMALLEST_WEIGHT
+        factor, norm = self._factor(gradients, scale / tf.maximum(count, floor))
         gradients = [gradient * factor for gradient in gradients]
-        self.optimizer.apply_gradients(
-            zip(gradients, self._trained_variables(), strict=True),
-            experimental_aggregate_gradients=False,
-        )
+        if token_weights is None:
+            self._apply(gradients)
+        else:
+            self._apply_if(count > 0, gradients)
         self.global_step.assign_add(1)
         self.stop_votes.assign(votes)
         for tally in (self._epoch, self._interval):
             tally.add(loss, count, tokens, norm)
         return {"loss": self._epoch.mean()}
+
+    def _apply(self, gradients: list[tf.Tensor]) -> None:
+        self.optimizer.apply_gradients(
+            zip(gradients, self._trained_variables(), strict=True),
+            experimental_aggregate_gradients=False,
+        )
+
+    def _apply_if(self, wanted: tf.Tensor, gradients: list[tf.Tensor]) -> None:
+        """Applies gradients, or only counts the step; `wanted` is the same on all replicas."""
+        optimizer: Any = self.optimizer
+        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+
+        def across(strategy: tf.distribute.Strategy, wanted: Any, *gradients: Any) -> None:
+            # In cross-replica context, as Keras' LossScaleOptimizer does it: replicas may not meet
+            # inside a branch.
+            def apply() -> tf.Tensor:
+                strategy.extended.call_for_each_replica(self._apply, args=(list(gradients),))
+                return tf.constant(0)
+
+            def count() -> tf.Tensor:
+                optimizer.iterations.assign_add(1)
+                return tf.constant(0)
+
+            tf.cond(strategy.experimental_local_results(wanted)[0], apply, count)
+
+        tf.distribute.get_replica_context().merge_call(across, args=(wanted, *gradients))
 
     def _summed(self, values: list[tf.Tensor]) -> list[tf.Tensor]:
         """Adds values up over all replicas of all workers, in few collective operations."""
@@ -176,10 +238,17 @@ class MaskedLMTrainer(tf_keras.Model):
     _first_epoch_and_step: tuple[int, int] | None = None
 
     def _accumulated(
-        self, features: Any, labels: tf.Tensor, scale: tf.Tensor
+        self,
+        features: dict[str, tf.Tensor],
+        labels: tf.Tensor,
+        token_weights: tf.Tensor | None,
+        scale: tf.Tensor,
     ) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Sums over the micro-batches: gradients, loss, masked tokens, tokens."""
-        tokens = tf.reduce_sum(tf.cast(features["attention_mask"], tf.float32))
+        """Sums over the micro-batches: gradients, loss, masked tokens (or weights), tokens."""
+        if "attention_mask" in features:
+            tokens = tf.reduce_sum(tf.cast(features["attention_mask"], tf.float32))
+        else:
+            tokens = tf.cast(tf.size(labels), tf.float32)
         context = tf.distribute.get_replica_context()
         replica = context.replica_id_in_sync_group
         parts = self.accumulation
@@ -190,8 +259,12 @@ class MaskedLMTrainer(tf_keras.Model):
             cut = slice(part * rows, (part + 1) * rows)
             micro = {name: value[cut] for name, value in features.items()}
             seed = step_seed(self.seed, self.global_step, replica, part)
-            positions, targets, weights = _targets(labels[cut], XLA_BUCKET if self.jit else 1)
-            return step(micro, positions, targets, weights, scale, self._loss_scale(), seed)
+            of_tokens = None if token_weights is None else token_weights[cut]
+            bucket = XLA_BUCKET if self.jit else 1
+            positions, targets, weights = _targets(labels[cut], bucket, of_tokens)
+            weighted = token_weights is not None
+            more = (positions, targets, weights, scale, self._loss_scale(), seed)
+            return step(micro, *more, weighted=weighted)
 
         if parts == 1:
             gradients, loss, count = run(0)
@@ -222,6 +295,7 @@ class MaskedLMTrainer(tf_keras.Model):
         scale: tf.Tensor,
         loss_scale: tf.Tensor,
         seed: tf.Tensor,
+        weighted: bool,
     ) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor]:
         """Gradients of the sum of losses · loss_scale / scale, the sum of losses, their number."""
         variables = self.model.trainable_variables
@@ -229,7 +303,7 @@ class MaskedLMTrainer(tf_keras.Model):
             logits = masked_logits(self.model, features, positions, training=True)
             logits = tf.cast(logits, tf.float32)
         losses, slopes = cross_entropy(logits, targets)
-        if self.jit or self._scales_loss():
+        if weighted or self.jit or self._scales_loss():
             slopes *= (weights * (loss_scale / scale))[:, tf.newaxis]
         total = tf.reduce_sum(losses * weights)
         gradients = tape.gradient(logits, variables, output_gradients=slopes)
@@ -268,8 +342,8 @@ class MaskedLMTrainer(tf_keras.Model):
     # -- evaluation -------------------------------------------------------------------------
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
-        features, labels, _ = tf_keras.utils.unpack_x_y_sample_weight(data)
-        sums = evaluation_sums(self.model, features, labels)
+        features, labels, token_weights = _unpacked(data)
+        sums = evaluation_sums(self.model, features, labels, token_weights)
         values = [tf.cast(sums[0], tf.float32), tf.cast(sums[3], tf.float32)]
         if self.distribute_strategy.num_replicas_in_sync > 1:
             values = self._summed(values)
@@ -295,7 +369,7 @@ class _Sums:
             self._variables[part].assign_add(value)
 
     def mean(self) -> tf.Tensor:
-        return self._variables["loss"] / tf.maximum(self._variables["masked_tokens"], 1.0)
+        return tf.math.divide_no_nan(self._variables["loss"], self._variables["masked_tokens"])
 
     def reset(self) -> None:
         for variable in self._variables.values():
@@ -303,7 +377,7 @@ class _Sums:
 
     def values(self) -> dict[str, float]:
         values = {part: float(variable.numpy()) for part, variable in self._variables.items()}
-        values["loss"] /= max(values["masked_tokens"], 1.0)
+        values["loss"] /= values["masked_tokens"] or 1.0
         values["gradient_norm"] /= max(values["steps"], 1.0)
         return values
 
@@ -315,32 +389,91 @@ def token_losses(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
     )
 
 
-def evaluation_sums(model: Any, features: Any, labels: tf.Tensor) -> tf.Tensor:
-    """float64 [4]: sum of losses, hits at rank 1, hits within rank 5, number of masked tokens."""
-    positions, targets, _ = _targets(labels, 1)
+def evaluation_sums(
+    model: Any, features: Any, labels: tf.Tensor, token_weights: tf.Tensor | None = None
+) -> tf.Tensor:
+    """float64 [4]: sum of losses, hits at rank 1, hits within rank 5, number of masked tokens.
+
+    With `token_weights`, float32 [rows, tokens], each token counts by its weight.
+    """
+    positions, targets, weights = _targets(labels, 1, token_weights)
+    weights = tf.cast(weights, tf.float64)
     logits = tf.cast(masked_logits(model, features, positions, training=False), tf.float32)
     losses = tf.cast(token_losses(logits, targets), tf.float64)
     top5 = tf.math.in_top_k(targets, logits, k=min(5, logits.shape[-1] or 5))
     top1 = tf.equal(tf.argmax(logits, axis=-1, output_type=targets.dtype), targets)
-    count = tf.cast(tf.shape(targets)[0], tf.float64)
     return tf.stack(
         [
-            tf.reduce_sum(losses),
-            tf.reduce_sum(tf.cast(top1, tf.float64)),
-            tf.reduce_sum(tf.cast(top5, tf.float64)),
-            count,
+            tf.reduce_sum(losses * weights),
+            tf.reduce_sum(tf.cast(top1, tf.float64) * weights),
+            tf.reduce_sum(tf.cast(top5, tf.float64) * weights),
+            tf.reduce_sum(weights),
         ]
     )
 
 
-def _targets(labels: tf.Tensor, bucket: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Positions int64 [N, 2] to be predicted, their ids [N] and weights [N].
+def _unpacked(data: Any) -> tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor | None]:
+    """Features by name, labels [rows, tokens], and weights of tokens float32 [rows, tokens].
+
+    Raises:
+        UserError: there are no labels, or two of them; weights of another shape.
+    """
+    features, labels, weights = tf_keras.utils.unpack_x_y_sample_weight(data)
+    features = dict(features) if isinstance(features, Mapping) else {"input_ids": features}
+    if isinstance(labels, Mapping):
+        labels = labels.get("labels")
+    if "labels" in features:
+        if labels is not None:
+            raise UserError("labels are given twice, among the features and beside them")
+        labels = features.pop("labels")
+    if labels is None:
+        raise UserError(
+            "there are no labels: give (features, labels), or labels among the features; "
+            "tfmlm.prepare_dataset makes both"
+        )
+    if weights is None:
+        return features, labels, None
+    weights = tf.convert_to_tensor(weights)
+    weights = tf.cast(weights, tf.float32)
+    if weights.shape.rank == 1:
+        weights = weights[:, tf.newaxis]
+    if weights.shape.rank != 2:
+        raise UserError(
+            f"sample_weight has the shape {weights.shape}; give [rows] or [rows, tokens]"
+        )
+    return features, labels, tf.broadcast_to(weights, tf.shape(labels))
+
+
+def _honoured(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+    """The positional arguments of a call of Keras; tokenizers' outputs as dicts in both.
+
+    Raises:
+        UserError: class weights, which have no meaning for tokens.
+    """
+    bound = inspect.signature(getattr(tf_keras.Model, name)).bind(None, *args, **kwargs)
+    if bound.arguments.get("class_weight") is not None:
+        raise UserError(
+            f"MaskedLMTrainer takes no class_weight: the classes are the whole vocabulary; give "
+            f"{name} a sample_weight of tokens instead"
+        )
+    positional, keywords = convert_batch_encoding(*args, **kwargs)
+    kwargs.update(keywords)
+    return tuple(positional)
+
+
+def _targets(
+    labels: tf.Tensor, bucket: int, token_weights: tf.Tensor | None = None
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Positions int64 [N, 2] to be predicted, their ids [N] and weights [N] (1 by default).
 
     With a bucket over 1, N is rounded up to a multiple of it by entries of weight 0.
     """
     positions = tf.where(labels != IGNORED)
     targets = tf.gather_nd(labels, positions)
-    weights = tf.ones(tf.shape(targets), tf.float32)
+    if token_weights is None:
+        weights = tf.ones(tf.shape(targets), tf.float32)
+    else:
+        weights = tf.gather_nd(token_weights, positions)
     if bucket > 1:
         count = tf.shape(targets)[0]
         extra = tf.maximum(-(-count // bucket), 1) * bucket - count

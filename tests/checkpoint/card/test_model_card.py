@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import logging
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -10,11 +16,13 @@ from huggingface_hub import ModelCard
 from huggingface_hub.repocard import metadata_load
 from huggingface_hub.utils import HFValidationError, validate_repo_id
 
-from tests.hub.small import TOKEN, make_model
+from tests.architectures.reference import python_with
+from tests.hub.small import TOKEN, make_folder, make_model
 from tfmlm.checkpoint.card.examples import fill, widget_sentences
 from tfmlm.checkpoint.card.metadata import hub_name
 from tfmlm.checkpoint.card.model_card import card_from_keras, model_card, with_training_loss
 
+ROOT = Path(__file__).parents[3]
 CONFIG = {
     "train_file": ["/home/ada/secret project/train.txt"],
     "validation_split_percentage": 5,
@@ -211,3 +219,27 @@ def test_the_card_of_a_keras_run(tmp_path, tokenizer, caplog):
     assert found["license"] == "mit" and found["widget"][0]["text"].count("[MASK]") == 1
     assert "Keras' `val_loss`" in text and "| 1 | 5 | 3 | 2 | 7.389 |" in text
     assert "learning_rate" in text and "training.png" not in text
+
+
+def test_the_first_block_runs_where_tfmlm_is_and_where_pytorch_is(tmp_path: Path) -> None:
+    """As it stands in the card, in a process of each; the answers are the same."""
+    make_folder(tmp_path / "model")
+    text = card(name="model", mask_token="[MASK]", base_model=None)
+    block = re.search(r"```python\n(.*?)```", text, re.DOTALL)
+    assert block is not None and "import tfmlm" in block[1]
+    answers = []
+    for python in (sys.executable, python_with(4)):
+        # PyTorch's environment has no tfmlm, not even from this working folder.
+        here = {"PYTHONPATH": str(ROOT)} if python == sys.executable else {"PYTHONPATH": ""}
+        done = subprocess.run(
+            [python, "-c", block[1]],
+            cwd=tmp_path,
+            env=os.environ | here,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        answers.append(ast.literal_eval(done.stdout.splitlines()[-1]))
+    ours, theirs = answers
+    assert [a["token"] for a in ours] == [a["token"] for a in theirs]
+    assert [a["score"] for a in ours] == pytest.approx([a["score"] for a in theirs], abs=1e-5)

@@ -26,13 +26,18 @@ _TEMPLATE = """\
 
 ## Use
 
-In PyTorch or TensorFlow, with transformers:
+With transformers, in PyTorch or TensorFlow. In TensorFlow `import tfmlm` comes first (`pip install
+tfmlm`): it lets transformers read the weights, which are in PyTorch's layout.
 
 ```python
+try:
+    import tfmlm  # for TensorFlow
+except ImportError:
+    pass  # PyTorch does not need it
 from transformers import pipeline
 
-fill = pipeline("fill-mask", model="{repo}")
-fill("{sentence}")
+fill = pipeline("fill-mask", model="{repo}", dtype=None)
+print(fill("{sentence}"))
 ```
 
 As a service: the export takes raw text and tokenizes in the graph, so stock TensorFlow Serving

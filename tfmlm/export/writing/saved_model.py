@@ -13,6 +13,7 @@ from typing import Any
 from tfmlm._version import __version__
 from tfmlm.checkpoint.frame import frame_of, skipped_ids
 from tfmlm.checkpoint.limits import require_ids, vocabulary_size, window_length
+from tfmlm.checkpoint.unwrapped import unwrapped
 from tfmlm.errors import UnsupportedTokenizerError, UserError
 from tfmlm.export.checking.validate import validate_export
 from tfmlm.export.contract import DEFAULT_MAX_TEXT_BYTES, DEFAULT_TOP_K
@@ -33,6 +34,7 @@ from tfmlm.export.writing.servable_ops import oldest_release, operations
 from tfmlm.export.writing.warmup import FILE as WARMUP_FILE
 from tfmlm.export.writing.warmup import write_warmup
 from tfmlm.files import require_space, write_json
+from tfmlm.progress import say, shown
 
 #: Increased when a reader of the record has to know.
 RECORD_FORMAT = 1
@@ -71,7 +73,8 @@ def export_saved_model(
     The export is compared with the checkpoint before servers can see it.
 
     Args:
-        model: a TF masked LM of transformers, or the folder or name of a checkpoint.
+        model: a TF masked LM of transformers, what wraps one (a `MaskedLMTrainer`), or the folder
+            or name of a checkpoint.
         tokenizer: its tokenizer, or the folder or name of one; None: beside the checkpoint.
         export_dir: the folder that holds the versions, as a server is given it.
         top_k: words for each mask where a request does not say.
@@ -90,7 +93,8 @@ def export_saved_model(
             TensorFlow Serving has built in.
         allow_untrained_head: whether a checkpoint that is loaded may lack weights of its masked-LM
             head, which are then random.
-        progress: called with what is done next.
+        progress: called with what is done next; by default it is said on a terminal and in a
+            notebook.
 
     Returns:
         Path of the version folder.
@@ -100,7 +104,7 @@ def export_saved_model(
         RunFailedError: the export does not give what the checkpoint and its tokenizer give, or the
             disk is full.
     """
-    tell = progress or (lambda message: None)
+    tell = progress or _tell
     if dtype not in DTYPES:
         raise UserError(f"dtype {dtype!r} is unknown; choose float32 or bfloat16")
     if self_test not in SELF_TESTS:
@@ -159,6 +163,11 @@ def _size_of_weights(model: Any, dtype: str) -> int:
     return sum(v.shape.num_elements() for v in model.weights) * tf.as_dtype(dtype).size
 
 
+def _tell(message: str) -> None:
+    if shown():
+        say(f"{message} …")
+
+
 def _check_positive(**numbers: int | None) -> None:
     for name, number in numbers.items():
         if number is not None and number < 1:
@@ -176,6 +185,7 @@ def _loaded(
     if isinstance(model, (str, os.PathLike)):
         tell(f"loading {model}")
         model = load_model(model, allow_untrained_head=allow_untrained_head)
+    model = unwrapped(model)
     if isinstance(source, (str, os.PathLike)):
         tokenizer = load_tokenizer(source)
     if getattr(tokenizer, "mask_token_id", None) is None:
