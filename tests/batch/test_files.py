@@ -6,6 +6,7 @@ import bz2
 import gzip
 import json
 import lzma
+import multiprocessing
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from tests.export.exported import bert, loaded_bert, masked_texts
 from tests.small_run import bert as other_bert
 from tfmlm.batch import shards
 from tfmlm.batch.files import SETTINGS, fill_files
-from tfmlm.errors import UserError
+from tfmlm.errors import RunFailedError, UserError
 
 PART = 16
 
@@ -196,6 +197,21 @@ def test_two_workers_and_a_url(finished: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="top_k must be"):
         fill_files(bert().path, inputs, tmp_path / "no", num_workers=2, top_k=0)
     assert not (tmp_path / "no").exists()
+
+
+def test_a_worker_that_is_killed_ends_the_run_and_the_next_goes_on(
+    finished: Path, tmp_path: Path
+) -> None:
+    arguments = [bert().path, [f"{finished}/in/*.parquet"], tmp_path / "out"]
+
+    def kill(progress: object) -> None:
+        for process in multiprocessing.active_children():
+            process.kill()
+
+    with pytest.raises(RunFailedError, match="a worker process ended .* run the same command"):
+        fill_files(*arguments, num_workers=2, on_progress=kill)
+    assert not list((tmp_path / "out").glob("*.parquet"))
+    assert fill_files(*arguments).written == ["a.parquet"]
 
 
 COMPRESSED = {

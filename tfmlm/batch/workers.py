@@ -97,6 +97,7 @@ class Processes:
             prefix: of the names of the results' columns.
         """
         self.most = count + 1
+        self._others = {process.pid for process in multiprocessing.active_children()}
         context = multiprocessing.get_context("spawn")
         self._counter = context.Value("q", 0)
         self._on_rows: Callable[[int], None] = lambda rows: None
@@ -148,7 +149,8 @@ class Processes:
             yield self
         except BaseException:
             for process in multiprocessing.active_children():
-                process.terminate()
+                if process.pid not in self._others:
+                    process.terminate()
             self._pool.shutdown(wait=False, cancel_futures=True)
             raise
         self._pool.shutdown()
