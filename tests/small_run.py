@@ -90,6 +90,28 @@ def _train_bert(folder: Path) -> None:
         sys.path.remove(str(EXAMPLES))
 
 
+def modernbert() -> Path:
+    """A checkpoint folder with random weights, `bert`'s words, and room for 8,192 tokens."""
+    return made_once("small-modernbert", _make_modernbert)
+
+
+def _make_modernbert(folder: Path) -> None:
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    from tests.small_models import small_model
+    from tfmlm.checkpoint.save import save_model
+
+    given = AutoTokenizer.from_pretrained(bert())
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=given.backend_tokenizer,
+        model_max_length=8192,
+        model_input_names=["input_ids", "attention_mask"],
+        **given.special_tokens_map,
+    )
+    save_model(small_model("modernbert", len(tokenizer), max_position_embeddings=8192), folder)
+    tokenizer.save_pretrained(folder)
+
+
 def bert_export() -> Path:
     """The export folder of `bert`, with the version 1."""
     return made_once(

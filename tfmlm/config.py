@@ -103,6 +103,11 @@ class BlockConfig(Config):
         "(default: what tokenizer and model allow, at most 512)",
     )
     line_by_line: bool = setting(False, "one sequence a line or text, instead of full blocks")
+    packing: bool = setting(
+        False,
+        "several texts side by side in a row, each of which sees only itself: no padding as with "
+        "line_by_line, no text cut in two as in full blocks",
+    )
     pad_to_max_length: bool = setting(
         False, "with line_by_line, pad every sequence to max_seq_length, not to the longest"
     )

@@ -49,7 +49,9 @@ def load(root: Path, name: str, **overrides: Any) -> Any:
     return model
 
 
-def assert_equal(model: Any, root: Path, name: str, graph: bool = False) -> None:
+def assert_equal(
+    model: Any, root: Path, name: str, graph: bool = False, jit_compile: bool = False
+) -> None:
     """Logits at all tokens and the gradients of all weights are PyTorch's."""
     case = np.load(root / f"{name}.npz")
     labels = case["labels"]
@@ -65,7 +67,8 @@ def assert_equal(model: Any, root: Path, name: str, graph: bool = False) -> None
         return logits, loss, tape.gradient(loss, model.trainable_variables)
 
     if graph:
-        run = tf.function(run, input_signature=[tf.TensorSpec([None, None], tf.int64)] * 2)
+        spec = tf.TensorSpec([None, None], tf.int64)
+        run = tf.function(run, input_signature=[spec, spec], jit_compile=jit_compile)
     logits, loss, gradients = run(case["input_ids"], case["attention_mask"])
     real = case["attention_mask"] == 1
     worst = np.abs(logits.numpy() - case["logits"])[real].max() / case["logits"][real].std()

@@ -137,6 +137,11 @@ def test_graphs_that_know_no_length_compute_the_same(name: str, checkpoints: Pat
     assert_equal(load(checkpoints, name), checkpoints, name, graph=True)
 
 
+@pytest.mark.parametrize("name", ["every_3", "cut", "length_1100"])
+def test_xla_compiles_graphs_that_know_no_length(name: str, checkpoints: Path) -> None:
+    assert_equal(load(checkpoints, name), checkpoints, name, graph=True, jit_compile=True)
+
+
 @pytest.mark.parametrize("name", [c["name"] for c in CASES_5])
 def test_configs_of_transformers_5_are_understood(name: str, checkpoints_5: Path) -> None:
     written = json.loads((checkpoints_5 / name / "config.json").read_text())

@@ -10,7 +10,7 @@ import pytest
 from tests.training import small
 from tfmlm.data.blocks import build_blocks, split_rows
 from tfmlm.data.corpus import files_corpus, iterable_corpus
-from tfmlm.data.packing import ID_MASK
+from tfmlm.data.packing import ID_MASK, STARTS_TEXT
 from tfmlm.errors import UserError
 
 
@@ -126,3 +126,19 @@ def test_split_of_nothing_and_of_too_little() -> None:
 def test_no_room_beside_special_tokens(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no room"):
         small.blocks(tmp_path, length=2)
+
+
+def test_packed_rows_hold_the_lines_whole(tmp_path: Path) -> None:
+    lines = small.blocks(tmp_path, length=16, line_by_line=True)
+    packed = small.blocks(tmp_path, length=16, packing=True)
+    assert packed.packing and not lines.packing
+    assert packed.checksum != lines.checksum
+    assert len(packed) < len(lines)
+    found = []
+    for row in packed.dataset["input_ids"]:
+        row = np.array(row)
+        assert len(row) <= 16
+        starts = np.flatnonzero(row & STARTS_TEXT)
+        assert starts[0] == 0
+        found += [text.tolist() for text in np.split(row & ID_MASK, starts[1:])]
+    assert sorted(found) == sorted(lines.dataset["input_ids"])

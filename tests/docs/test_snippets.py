@@ -12,7 +12,15 @@ from pathlib import Path
 import pytest
 
 from tests.docs.snippets import PREPARED, Block, Reader, blocks, free_ports, start_server
-from tests.small_run import bert, bert_export, paragraphs, roberta, roberta_export, scratch
+from tests.small_run import (
+    bert,
+    bert_export,
+    modernbert,
+    paragraphs,
+    roberta,
+    roberta_export,
+    scratch,
+)
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -51,6 +59,7 @@ def material(kind: str) -> Path:
         "my_model": bert() if kind == "bert" else roberta(),
         "distilroberta-base": roberta(),
         "bert-base-uncased": bert(),
+        "answerdotai/ModernBERT-base": modernbert(),
     }
     for name, checkpoint in checkpoints.items():
         shutil.copytree(checkpoint, folder / name, ignore=shutil.ignore_patterns("logs"))

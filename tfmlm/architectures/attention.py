@@ -64,15 +64,9 @@ class WholeAttention:
 
     def __init__(self, sight: Sight, dtype: tf.DType) -> None:
         """Prepares what the layers share; `dtype` is that of the scores."""
-        self._sight = sight
-        self._tokens = _size(sight.groups, 1)
-        self._dtype = dtype
-        self._long = _greater(self._tokens, LONG)
-        self._short_bias = _choose(
-            self._long,
-            lambda: tf.zeros([1, 1, 1, 1], dtype),
-            lambda: _bias(_between(sight.groups, sight.groups, sight.apart), dtype),
-        )
+        self._sight, self._dtype = sight, dtype
+        self._long = _size(sight.groups, 1) > LONG
+        self._bias = _once(self._long is False, self._all_scores)
 
     def __call__(
         self,
@@ -86,19 +80,22 @@ class WholeAttention:
         The query is scaled already. With `dropout`, or to learn the weights [batch, heads, tokens,
         tokens] that come second, all scores are held at once.
         """
-        query, key, value = (_by_head(x) for x in (query, key, value))
+        query, key, value = _by_head(query), _by_head(key), _by_head(value)
         if dropout is not None:
-            bias = _bias(
-                _between(self._sight.groups, self._sight.groups, self._sight.apart), self._dtype
-            )
-            context, weights = _attend(query, key, value, bias, dropout)
+            context, weights = _attend(query, key, value, self._bias(), dropout)
             return _by_token(context), weights
-        context = _choose(
-            self._long,
-            lambda: _attend_in_chunks(query, key, value, self._sight),
-            lambda: _attend(query, key, value, self._short_bias)[0],
-        )
-        return _by_token(context), None
+
+        def in_chunks(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
+            return _attend_in_chunks(query, key, value, self._sight)
+
+        def at_once(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
+            return _attend(query, key, value, self._bias())[0]
+
+        return _by_token(_either(self._long, in_chunks, at_once, query, key, value)), None
+
+    def _all_scores(self) -> tf.Tensor:
+        groups = self._sight.groups
+        return _bias(_between(groups, groups, self._sight.apart), self._dtype)
 
 
 class LocalAttention:
@@ -109,8 +106,9 @@ class LocalAttention:
         self._sight, self._reach, self._dtype = sight, reach, dtype
         self._chunk = max(reach, _SHORTEST_CHUNK)
         self._tokens = _size(sight.groups, 1)
-        self._cut = _greater(self._tokens, _CHUNKS_WHOLE * self._chunk)
-        self._bias = _choose(self._cut, self._bias_in_chunks, self._bias_whole)
+        self._cut = self._tokens > _CHUNKS_WHOLE * self._chunk
+        self._bias_of_chunks = _once(self._cut is True, self._bias_in_chunks)
+        self._bias_of_all = _once(self._cut is False, self._bias_whole)
 
     def __call__(
         self,
@@ -121,23 +119,35 @@ class LocalAttention:
         whole: bool = False,
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
         """As `WholeAttention`; weights of whole texts come with `whole` alone."""
-        shape = tf.shape(query)
+
+        def all_at_once(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor) -> Any:
+            bias = self._bias_of_all()
+            return _attend(_by_head(query), _by_head(key), _by_head(value), bias, dropout)
+
         if whole:
-            bias = self._bias_whole()
-            context, weights = _attend(
-                _by_head(query), _by_head(key), _by_head(value), bias, dropout
-            )
+            context, weights = all_at_once(query, key, value)
             return _by_token(context), weights
-        width = query.shape[2:]
 
-        def cut() -> tuple[tf.Tensor, ...]:
-            return self._chunks(query), self._with_neighbours(key), self._with_neighbours(value)
+        def in_chunks(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
+            shape = tf.shape(query)
+            queries = _by_head(self._chunks(query))
+            keys, values = (_by_head(self._with_neighbours(x)) for x in (key, value))
+            context, _ = _attend(queries, keys, values, self._bias_of_chunks(), dropout)
+            rows = tf.concat([shape[:1], [-1], shape[2:]], 0)
+            joined = tf.reshape(_by_token(context), rows)[:, : self._tokens]
+            return tf.ensure_shape(joined, query.shape)
 
-        query, key, value = _choose(self._cut, cut, lambda: (query, key, value))
-        context, _ = _attend(_by_head(query), _by_head(key), _by_head(value), self._bias, dropout)
-        context = _by_token(context)
-        joined = tf.reshape(context, tf.concat([shape[:1], [-1], shape[2:]], 0))[:, : self._tokens]
-        return tf.ensure_shape(joined, [None, None, *width]), None
+        def at_once(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
+            return _by_token(all_at_once(query, key, value)[0])
+
+        if dropout is not None and not isinstance(self._cut, bool):
+            context = tf.cond(
+                self._cut,
+                lambda: in_chunks(query, key, value),
+                lambda: at_once(query, key, value),
+            )
+            return context, None
+        return _either(self._cut, in_chunks, at_once, query, key, value), None
 
     def _bias_whole(self) -> tf.Tensor:
         place = tf.range(self._tokens)
@@ -213,12 +223,12 @@ def _attend_in_chunks(
     groups = tf.pad(sight.groups, [[0, 0], [0, short]])
 
     def chunk(x: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
-        start = number * _QUERIES
-        part = x[:, :, start : start + _QUERIES]
+        shape = tf.shape(x)
+        part = tf.slice(x, [0, 0, number * _QUERIES, 0], [shape[0], shape[1], _QUERIES, shape[3]])
         return tf.ensure_shape(part, [None, x.shape[1], _QUERIES, x.shape[3]])
 
     def weights_of(part: tf.Tensor, keys: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
-        own = groups[:, number * _QUERIES : (number + 1) * _QUERIES]
+        own = tf.slice(groups, [0, number * _QUERIES], [tf.shape(groups)[0], _QUERIES])
         bias = _bias(_between(own, sight.groups, sight.apart), part.dtype)
         return _softmax(tf.matmul(part, keys, transpose_b=True) + bias)
 
@@ -291,12 +301,44 @@ def _size(x: tf.Tensor, axis: int) -> Any:
     return tf.shape(x)[axis] if known is None else known
 
 
-def _greater(size: Any, limit: int) -> Any:
-    return size > limit
+def _once(now: bool, make: Callable[[], tf.Tensor]) -> Callable[[], tf.Tensor]:
+    """What `make` gives: made now for all layers, or by each where it is asked for."""
+    if not now:
+        return make
+    made = make()
+    return lambda: made
 
 
-def _choose(condition: Any, true: Callable[[], Any], false: Callable[[], Any]) -> Any:
-    """`tf.cond`, decided at once where the condition is known before the graph runs."""
+def _either(
+    condition: Any,
+    true: Callable[..., tf.Tensor],
+    false: Callable[..., tf.Tensor],
+    *inputs: tf.Tensor,
+) -> tf.Tensor:
+    """One of two functions of the inputs, chosen at once where the condition is known already.
+
+    Where it is not, gradients compute the function a second time: XLA cannot hand what a branch
+    has computed on to the branch of the gradient.
+    """
     if isinstance(condition, bool):
-        return true() if condition else false()
-    return tf.cond(condition, true, false)
+        return true(*inputs) if condition else false(*inputs)
+
+    @tf.custom_gradient
+    def chosen(*inputs: tf.Tensor) -> Any:
+        output = tf.cond(condition, lambda: true(*inputs), lambda: false(*inputs))
+
+        def gradient(upstream: tf.Tensor) -> Any:
+            def of(function: Callable[..., tf.Tensor]) -> Callable[[], list[tf.Tensor]]:
+                def compute() -> list[tf.Tensor]:
+                    with tf.GradientTape() as tape:
+                        tape.watch(inputs)
+                        again = function(*inputs)
+                    return tape.gradient(again, inputs, output_gradients=upstream)
+
+                return compute
+
+            return tf.cond(condition, of(true), of(false))
+
+        return output, gradient
+
+    return chosen(*inputs)

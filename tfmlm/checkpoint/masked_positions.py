@@ -15,6 +15,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfmlm.checkpoint.documents import separate_documents
+
 _HOOKED = "_tfmlm_masked_positions"
 
 
@@ -41,7 +43,8 @@ def masked_logits(
 
     Args:
         model: any model class of `TF_MODEL_FOR_MASKED_LM_MAPPING`.
-        inputs: what `model.call` takes, by name, without `labels`; tensors [batch, tokens].
+        inputs: what `model.call` takes, by name, without `labels`; tensors [batch, tokens]. With
+            `document_ids`, texts of a row are kept apart, see `separate_documents`.
         indices: integer tensor [N, 2] of (row, position); N may be 0.
         training: whether dropout is on.
 
@@ -54,7 +57,8 @@ def masked_logits(
     previous = _request.base, _request.indices
     _request.base, _request.indices = base, indices
     try:
-        outputs = model(dict(inputs), training=training, return_dict=True)
+        with separate_documents(model, base, inputs) as given:
+            outputs = model(given, training=training, return_dict=True)
     finally:
         _request.base, _request.indices = previous
     # Not logits[0]: the gradient of a slice is a copy of all logits.

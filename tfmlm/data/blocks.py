@@ -15,6 +15,7 @@ import numpy as np
 from tfmlm.data.corpus import Corpus
 from tfmlm.data.formats.reading import Reading
 from tfmlm.data.packing import ID_MASK, Encoder, PackedFrame, packed_frame, plain_backend
+from tfmlm.data.rows import RowPacker
 from tfmlm.errors import UserError
 from tfmlm.files import atomic_folder, cache_folder, read_json
 from tfmlm.progress import Bar
@@ -38,6 +39,7 @@ class Blocks:
         checksum: of what determines the blocks.
         file: the Arrow stream on disk that `dataset` maps.
         reading: how many texts of which columns were read, and what was left out.
+        packing: the sequences hold several texts each, flagged where they start.
     """
 
     dataset: Any
@@ -46,6 +48,7 @@ class Blocks:
     checksum: str
     file: Path
     reading: Reading
+    packing: bool = False
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -80,10 +83,16 @@ class BlockBuilder:
         frame: special tokens around each block.
         max_length: length of a block, special tokens included.
         line_by_line: one sequence a text (a text that is too long gives several).
+        packing: rows of several such sequences, as many as fit, none of them cut.
     """
 
     def __init__(
-        self, encoder: Encoder, frame: PackedFrame, max_length: int, line_by_line: bool
+        self,
+        encoder: Encoder,
+        frame: PackedFrame,
+        max_length: int,
+        line_by_line: bool,
+        packing: bool = False,
     ) -> None:
         self._encoder = encoder
         self._frame = frame
@@ -93,7 +102,8 @@ class BlockBuilder:
                 f"max_seq_length is {max_length}, which leaves no room beside the "
                 f"{len(frame)} special tokens of a block"
             )
-        self._line_by_line = line_by_line
+        self._line_by_line = line_by_line or packing
+        self._rows = RowPacker(max_length, len(frame) + 1) if packing else None
         self._pending: list[np.ndarray] = []
         self._pending_length = 0
         self.tokens = 0
@@ -104,7 +114,11 @@ class BlockBuilder:
             self.tokens += len(tokens)
             if self._line_by_line:
                 for start in range(0, len(tokens), self._capacity):
-                    yield self._frame.wrap(tokens[start : start + self._capacity])
+                    sequence = self._frame.wrap(tokens[start : start + self._capacity])
+                    if self._rows is None:
+                        yield sequence
+                    else:
+                        yield from self._rows.add(sequence)
                 continue
             self._pending.append(tokens)
             self._pending_length += len(tokens)
@@ -114,7 +128,9 @@ class BlockBuilder:
             yield from self._full_blocks()
 
     def finish(self) -> Iterator[np.ndarray]:
-        """Yields the last, shorter block if tokens are left."""
+        """Yields the last, shorter blocks if tokens are left."""
+        if self._rows is not None:
+            yield from self._rows.finish()
         if self._pending_length:
             rest = np.concatenate(self._pending)
             self._pending, self._pending_length = [], 0
@@ -150,6 +166,7 @@ def build_blocks(
     *,
     line_by_line: bool = False,
     words: bool = False,
+    packing: bool = False,
     cache_dir: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     progress: bool = False,
@@ -162,6 +179,7 @@ def build_blocks(
         max_length: length of a block, special tokens included.
         line_by_line: one sequence a text, instead of full blocks.
         words: flag the tokens that continue a word (for whole-word and span masking).
+        packing: several texts a row, each flagged where it starts (see `RowPacker`).
         cache_dir: folder in which the blocks' folder, named by their checksum, is made.
         overwrite: tokenize again even if the blocks are there.
         progress: show a progress bar on stderr.
@@ -178,6 +196,7 @@ def build_blocks(
         "max_length": max_length,
         "line_by_line": line_by_line,
         "words": words,
+        **({"packing": True} if packing else {}),
     }
     checksum = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
     folder = cache_root(cache_dir) / f"blocks-{checksum}"
@@ -211,8 +230,9 @@ def load_blocks(folder: Path) -> Blocks:
     info = read_json(folder / _INFO)
     dataset = Dataset.from_file(str(folder / _FILE))
     checksum = folder.name.removeprefix("blocks-")
-    reading = Reading(**info["reading"])
-    return Blocks(dataset, info["max_length"], info["tokens"], checksum, folder / _FILE, reading)
+    reading, packing = Reading(**info["reading"]), info.get("packing", False)
+    size, tokens = info["max_length"], info["tokens"]
+    return Blocks(dataset, size, tokens, checksum, folder / _FILE, reading, packing)
 
 
 def _write_blocks(
@@ -225,6 +245,7 @@ def _write_blocks(
         packed_frame(tokenizer),
         key["max_length"],
         key["line_by_line"],
+        key.get("packing", False),
     )
     schema = pa.schema([("input_ids", pa.list_(pa.int32()))])
     rows, reading = 0, Reading()

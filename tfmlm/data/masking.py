@@ -13,14 +13,22 @@ Joshi et al., 2020), where one draw decides what the whole span is replaced by.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfmlm.config import MaskingConfig
-from tfmlm.data.packing import CONTINUES, ID_MASK, PADDING, TYPE_SHIFT, Vocabulary
+from tfmlm.data.packing import (
+    CONTINUES,
+    ID_MASK,
+    PADDING,
+    STARTS_TEXT,
+    TYPE_MASK,
+    TYPE_SHIFT,
+    Vocabulary,
+)
 
 IGNORED = -100
 _SELECT, _REPLACE, _DRAW, _LENGTH, _ROUND = range(5)
@@ -36,23 +44,30 @@ class Unpacked:
         attention_mask: int32, 0 at padding.
         token_type_ids: int32.
         continues: bool, the token continues the word before it.
+        document_ids: int32, the number of the token's text in its row, from 0; all 0 where rows
+            hold one text each.
     """
 
     ids: tf.Tensor
     attention_mask: tf.Tensor
     token_type_ids: tf.Tensor
     continues: tf.Tensor
+    document_ids: tf.Tensor
 
 
 def unpack(packed: tf.Tensor) -> Unpacked:
     """Takes packed tokens (`tfmlm.data.packing`) [batch, tokens] apart."""
     packed = tf.cast(packed, tf.int32)
     padding = tf.bitwise.bitwise_and(packed, PADDING) != 0
+    starts = tf.cast(tf.bitwise.bitwise_and(packed, STARTS_TEXT) != 0, tf.int32)
     return Unpacked(
         ids=tf.bitwise.bitwise_and(packed, ID_MASK),
         attention_mask=1 - tf.cast(padding, tf.int32),
-        token_type_ids=tf.bitwise.right_shift(packed, TYPE_SHIFT),
+        token_type_ids=tf.bitwise.bitwise_and(
+            tf.bitwise.right_shift(packed, TYPE_SHIFT), TYPE_MASK
+        ),
         continues=tf.bitwise.bitwise_and(packed, CONTINUES) != 0,
+        document_ids=tf.maximum(tf.cumsum(starts, axis=1) - 1, 0),
     )
 
 
@@ -100,7 +115,7 @@ class Masker:
         draws = _Draws(self._seed, self._width, first_position, stream, tf.shape(tokens.ids))
         if self._config.span_masking:
             starts = _word_starts(tokens, maskable)
-            selected, owner = self._select_spans(draws, maskable, starts)
+            selected, owner = self._select_spans(draws, maskable, starts, tokens.document_ids)
         else:
             first = None
             if self._config.whole_word_mask:
@@ -108,8 +123,7 @@ class Masker:
             selected, owner = self._select_words(draws, maskable, first), None
         labels = tf.where(selected, tokens.ids, IGNORED)
         ids = self._replace(draws, tokens.ids, selected, owner)
-        masked = Unpacked(ids, tokens.attention_mask, tokens.token_type_ids, tokens.continues)
-        return masked, labels
+        return replace(tokens, ids=ids), labels
 
     def _select_words(
         self, draws: _Draws, maskable: tf.Tensor, first: tf.Tensor | None
@@ -128,9 +142,10 @@ class Masker:
         return maskable & ((draw < self._config.mlm_probability) | (draw == lowest))
 
     def _select_spans(
-        self, draws: _Draws, maskable: tf.Tensor, starts: tf.Tensor
+        self, draws: _Draws, maskable: tf.Tensor, starts: tf.Tensor, documents: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Adds spans in random order until the share of tokens is reached.
+        """Adds spans in random order until the share of tokens is reached; none reaches from one
+        text of a row into the next.
 
         Words of the last span that would exceed it are left out, but the first word is always in.
         """
@@ -159,6 +174,7 @@ class Masker:
             rank = tf.minimum(rank, candidate)
             exists &= start > 0
             start = tf.gather(first, tf.maximum(start - 1, 0), batch_dims=1)
+            exists &= tf.gather(documents, start, batch_dims=1) == documents
         any_cover = rank < columns
         word = tf.cumsum(tf.cast(starts, tf.int32), axis=1)
 

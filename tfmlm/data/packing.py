@@ -5,7 +5,7 @@ needs to know of a token travels in the upper bits of `input_ids` and is taken a
 graph, before any model sees it.
 
 Layout: bits 0–23 the id; bit 24 the token continues the word before it; bit 25 padding;
-bits 26–27 the token type id.
+bits 26–27 the token type id; bit 28 the first token of a text, where a row holds several.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ ID_MASK = (1 << ID_BITS) - 1
 CONTINUES = 1 << 24
 PADDING = 1 << 25
 TYPE_SHIFT = 26
-_TYPES = 4
+TYPE_MASK = 3
+STARTS_TEXT = 1 << 28
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def packed_frame(tokenizer: Any) -> PackedFrame:
     """
     frame = frame_of(tokenizer)
     most = max(frame.types)
-    if most >= _TYPES:
+    if most > TYPE_MASK:
         raise UserError(f"the tokenizer gives token type {most}; training has room for 0 to 3")
     return PackedFrame(
         _packed(frame.before, frame.before_types),

@@ -206,7 +206,9 @@ def masked_batches(
     )
     padder.probing = False
     masker = Masker(masking, vocabulary, seed, blocks.max_length)
-    return mask_in_graph(dataset, masker, layout, first_step, features_of(model, tokenizer))
+    return mask_in_graph(
+        dataset, masker, layout, first_step, features_of(model, tokenizer, blocks.packing)
+    )
 
 
 def mask_in_graph(
@@ -242,14 +244,21 @@ def _first_place(layout: Layout, first_step: int) -> Callable[[tf.Tensor], tf.Te
     return place
 
 
-def features_of(model: Any, tokenizer: Any) -> Callable[[Unpacked], dict[str, tf.Tensor]]:
-    """A function from tokens to the model's inputs: those of the tokenizer's that it takes."""
+def features_of(
+    model: Any, tokenizer: Any, packing: bool = False
+) -> Callable[[Unpacked], dict[str, tf.Tensor]]:
+    """A function from tokens to the model's inputs: those of the tokenizer's that it takes.
+
+    With `packing` there is `document_ids` too, for `tfmlm.checkpoint.masked_positions`.
+    """
     types = takes_token_types(model, tokenizer)
 
     def features(tokens: Unpacked) -> dict[str, tf.Tensor]:
         result = {"input_ids": tokens.ids, "attention_mask": tokens.attention_mask}
         if types:
             result["token_type_ids"] = tokens.token_type_ids
+        if packing:
+            result["document_ids"] = tokens.document_ids
         return result
 
     return features

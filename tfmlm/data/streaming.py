@@ -38,6 +38,7 @@ class BlockStream:
         max_length: length of a block, special tokens included.
         line_by_line: one sequence a text, instead of full blocks.
         words: flag the tokens that continue a word.
+        packing: several texts a row.
         buffer_size: blocks in the buffer.
         seed: determines the order.
     """
@@ -52,18 +53,22 @@ class BlockStream:
         words: bool,
         buffer_size: int,
         seed: int,
+        packing: bool = False,
     ) -> None:
         self.corpus = corpus
         self.max_length = max_length
         self._encoder = Encoder(tokenizer, words)
         self._frame = packed_frame(tokenizer)
         self._line_by_line = line_by_line
+        self.packing = packing
         self._buffer_size = buffer_size
         self._seed = seed
 
     def in_order(self) -> Iterator[np.ndarray]:
         """The blocks of one pass, packed, as they come."""
-        builder = BlockBuilder(self._encoder, self._frame, self.max_length, self._line_by_line)
+        builder = BlockBuilder(
+            self._encoder, self._frame, self.max_length, self._line_by_line, self.packing
+        )
         for texts in self.corpus.batches():
             yield from builder.add(texts)
         yield from builder.finish()
@@ -137,4 +142,6 @@ def streamed_batches(
         batches, output_signature=tf.TensorSpec([layout.rows, pad_to], tf.int64)
     )
     masker = Masker(masking, vocabulary, seed, stream.max_length)
-    return mask_in_graph(dataset, masker, layout, first_step, features_of(model, tokenizer))
+    return mask_in_graph(
+        dataset, masker, layout, first_step, features_of(model, tokenizer, stream.packing)
+    )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfmlm.config import TrainConfig
+from tfmlm.config import BlockConfig, TrainConfig
 from tfmlm.data.blocks import Blocks, build_blocks, split_rows
 from tfmlm.data.pipeline import EpochOrder, Layout, masked_batches
 from tfmlm.data.streaming import BlockStream, streamed_batches
@@ -54,6 +54,12 @@ class RunData:
     read: str
 
 
+def pad_to(config: BlockConfig, length: int) -> int | None:
+    """Tokens of every row, or None where rows are as long as the longest of their batch."""
+    single = config.line_by_line and not config.packing
+    return None if single and not config.pad_to_max_length else length
+
+
 def prepare_run_data(
     config: TrainConfig,
     corpora: Corpora,
@@ -72,7 +78,7 @@ def prepare_run_data(
     Raises:
         UserError: too little text.
     """
-    pad_to = None if config.line_by_line and not config.pad_to_max_length else length
+    fixed = pad_to(config, length)
     words = config.whole_word_mask or config.span_masking
 
     def blocks_of(corpus: Any) -> Blocks:
@@ -82,15 +88,16 @@ def prepare_run_data(
             length,
             line_by_line=config.line_by_line,
             words=words,
+            packing=config.packing,
             cache_dir=config.cache_dir,
             overwrite=config.overwrite_cache,
             progress=progress,
         )
 
     if config.streaming:
-        return _streamed(config, corpora, tokenizer, length, layout, pad_to, words, blocks_of)
+        return _streamed(config, corpora, tokenizer, length, layout, fixed, words, blocks_of)
     blocks = blocks_of(corpora.train)
-    if not config.line_by_line and config.max_seq_length and len(blocks) == 1:
+    if not (config.line_by_line or config.packing) and config.max_seq_length and len(blocks) == 1:
         _require_full_block(blocks, corpora.train.name, length)
     if corpora.validation is not None:
         other = blocks_of(corpora.validation)
@@ -113,7 +120,7 @@ def prepare_run_data(
             steps=total,
             first_step=first_step,
             seed=config.seed,
-            pad_to=pad_to,
+            pad_to=fixed,
         )
 
     read = f"Read {blocks.reading.sentence(corpora.train.name)}"
@@ -127,7 +134,7 @@ def prepare_run_data(
         counts=blocks.token_counts(len(tokenizer), rows),
         held_out=HeldOut(other, held_rows) if len(held_rows) else None,
         batches=batches,
-        pad_to=pad_to,
+        pad_to=fixed,
         length=length,
         read=read,
     )
@@ -139,7 +146,7 @@ def _streamed(
     tokenizer: Any,
     length: int,
     layout: Layout,
-    pad_to: int | None,
+    fixed: int | None,
     words: bool,
     blocks_of: Callable[[Any], Blocks],
 ) -> RunData:
@@ -161,6 +168,7 @@ def _streamed(
         words=words,
         buffer_size=config.streaming_buffer_size,
         seed=config.seed,
+        packing=config.packing,
     )
     held_out = None
     read = f"Reading while training: {corpora.columns.sentence(train.name, counted=False)}"
@@ -179,7 +187,7 @@ def _streamed(
             steps=config.max_steps,
             first_step=first_step,
             seed=config.seed,
-            pad_to=pad_to,
+            pad_to=fixed,
         )
 
     return RunData(
@@ -190,7 +198,7 @@ def _streamed(
         counts=stream.token_counts(len(tokenizer)),
         held_out=held_out,
         batches=batches,
-        pad_to=pad_to,
+        pad_to=fixed,
         length=length,
         read=read,
     )

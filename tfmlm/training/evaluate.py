@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tfmlm.checkpoint.documents import require_documents
 from tfmlm.checkpoint.limits import block_length, require_ids
 from tfmlm.checkpoint.load import load_config, load_model, load_tokenizer
 from tfmlm.config import EvaluateConfig
@@ -14,6 +15,7 @@ from tfmlm.data.blocks import build_blocks
 from tfmlm.files import require_writable_folder, write_json
 from tfmlm.progress import say
 from tfmlm.training.corpora import open_evaluation_corpus
+from tfmlm.training.data import pad_to
 from tfmlm.training.metrics import evaluate_model
 from tfmlm.training.policy import precision
 from tfmlm.training.report import json_ready
@@ -40,6 +42,8 @@ def run_evaluation(config: EvaluateConfig) -> dict[str, Any]:
     with precision(config.mixed_precision):
         model_config = load_config(config.model_name_or_path, config.revision)
         tokenizer = load_tokenizer(config.model_name_or_path, config.revision)
+        if config.packing:
+            require_documents(model_config)
         require_ids(model_config, tokenizer)
         length = block_length(model_config, tokenizer, config.max_seq_length)
         blocks = build_blocks(
@@ -48,6 +52,7 @@ def run_evaluation(config: EvaluateConfig) -> dict[str, Any]:
             length,
             line_by_line=config.line_by_line,
             words=config.whole_word_mask or config.span_masking,
+            packing=config.packing,
             cache_dir=config.cache_dir,
             overwrite=config.overwrite_cache,
             progress=is_chief(strategy),
@@ -69,7 +74,7 @@ def run_evaluation(config: EvaluateConfig) -> dict[str, Any]:
             masking=config,
             seed=config.seed,
             strategy=strategy,
-            pad_to=None if config.line_by_line and not config.pad_to_max_length else length,
+            pad_to=pad_to(config, length),
         )
     if folder is not None and is_chief(strategy):
         write_json(folder / "eval_results.json", json_ready(figures))

@@ -14,6 +14,7 @@ import tensorflow as tf
 import tf_keras
 
 from tfmlm._quiet import quiet_in_notebooks
+from tfmlm.checkpoint.documents import require_documents
 from tfmlm.checkpoint.limits import block_length
 from tfmlm.checkpoint.load import load_config, load_model_and_report, load_tokenizer
 from tfmlm.config import TrainConfig
@@ -190,6 +191,8 @@ class _Run:
         config = self.config
         tokenizer = self._tokenizer()
         model_config = self._model_config(tokenizer)
+        if config.packing:
+            require_documents(model_config)
         length = block_length(model_config, tokenizer, config.max_seq_length)
         layout = layout_of(
             self.strategy, config.per_device_train_batch_size * config.gradient_accumulation_steps

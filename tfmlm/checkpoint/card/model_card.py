@@ -74,6 +74,7 @@ _MEASURES = (
 _SETTINGS = (
     "max_seq_length",
     "line_by_line",
+    "packing",
     "mlm_probability",
     "mask_replace_prob",
     "random_replace_prob",

@@ -51,22 +51,30 @@ def gelu(inputs: tf.Tensor) -> Any:
     return inputs * cdf, gradient
 
 
-@tf.custom_gradient
-def _layer_norm(inputs: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float) -> Any:
-    centred = inputs - tf.reduce_mean(inputs, axis=-1, keepdims=True)
-    variance = tf.reduce_mean(tf.square(centred), axis=-1, keepdims=True)
-    inverse = tf.math.rsqrt(variance + epsilon)
-    normal = centred * inverse
+def _layer_norm(
+    inputs: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor | None, epsilon: float
+) -> tf.Tensor:
+    """Layer norm over the last axis; without `beta`, there is no offset."""
 
-    def gradient(upstream: tf.Tensor) -> tuple[Any, ...]:
-        by_gamma = upstream * normal
-        by_normal = upstream * gamma
-        mean = tf.reduce_mean(by_normal, axis=-1, keepdims=True)
-        slope = tf.reduce_mean(by_gamma * gamma, axis=-1, keepdims=True)
-        by_inputs = (by_normal - mean - normal * slope) * inverse
-        return by_inputs, _column_sums(by_gamma), _column_sums(upstream), None
+    @tf.custom_gradient
+    def norm(inputs: tf.Tensor, gamma: tf.Tensor, *beta: tf.Tensor) -> Any:
+        centred = inputs - tf.reduce_mean(inputs, axis=-1, keepdims=True)
+        variance = tf.reduce_mean(tf.square(centred), axis=-1, keepdims=True)
+        inverse = tf.math.rsqrt(variance + epsilon)
+        normal = centred * inverse
 
-    return normal * gamma + beta, gradient
+        def gradient(upstream: tf.Tensor) -> tuple[Any, ...]:
+            by_gamma = upstream * normal
+            by_normal = upstream * gamma
+            mean = tf.reduce_mean(by_normal, axis=-1, keepdims=True)
+            slope = tf.reduce_mean(by_gamma * gamma, axis=-1, keepdims=True)
+            by_inputs = (by_normal - mean - normal * slope) * inverse
+            return by_inputs, _column_sums(by_gamma), *(_column_sums(upstream) for _ in beta)
+
+        scaled = normal * gamma
+        return (scaled + beta[0] if beta else scaled), gradient
+
+    return norm(inputs, gamma) if beta is None else norm(inputs, gamma, beta)
 
 
 def _column_sums(values: tf.Tensor) -> tf.Tensor:
@@ -113,8 +121,8 @@ def use_short_gradients(model: tf_keras.Model) -> int:
 
 
 def _is_usual(layer: Any) -> bool:
-    """Over the last axis, with scale and offset, by Keras' plain operations, and not prepared."""
-    if not layer.built or layer._fused or layer.gamma is None or layer.beta is None:
+    """Over the last axis, with a scale, by Keras' plain operations, and not prepared."""
+    if not layer.built or layer._fused or layer.gamma is None:
         return False
     return len(layer.gamma.shape) == 1 and not isinstance(layer.call, _Either)
 
@@ -142,7 +150,7 @@ class _ShortNorm:
         outputs = _layer_norm(
             tf.cast(inputs, layer.dtype),
             tf.convert_to_tensor(layer.gamma),
-            tf.convert_to_tensor(layer.beta),
+            None if layer.beta is None else tf.convert_to_tensor(layer.beta),
             layer.epsilon,
         )
         return tf.cast(outputs, layer.compute_dtype)
