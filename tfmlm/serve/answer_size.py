@@ -17,6 +17,8 @@ _RECORD = Path("assets.extra") / "tfmlm.json"
 #: Bytes of a candidate beside its sequence (score, token, word), and of a place without one.
 _CANDIDATE_BYTES, _EMPTY_BYTES = 60, 24
 _NUMBER_BYTES, _STRING_BYTES = 12, 4
+#: Bytes of text that a token has, few rather than many.
+_BYTES_OF_TOKEN = 4
 #: Longest token that a length in tokens is taken for, in bytes.
 TOKEN_BYTES = 8
 
@@ -58,23 +60,48 @@ def expected_bytes(facts: ExportFacts, arrays: dict[str, np.ndarray]) -> int:
     Args:
         arrays: inputs by name: `text` [rows], and `top_k` [rows] or `targets` [rows, n] if given.
     """
-    text = arrays.get("text")
-    if text is None or text.ndim != 1 or text.dtype.kind != "O":
+    if not _has_texts(arrays):
         return 0
+    texts = arrays["text"].tolist()
+    masks = [text.count(facts.mask_token.encode()) for text in texts]
+    most = max(masks, default=0) * max(_candidates(facts, arrays), default=0)
+    places = len(texts) * most * _EMPTY_BYTES
+    return sum(map(len, texts)) + places + sum(candidate_bytes(facts, arrays))
+
+
+def candidate_bytes(facts: ExportFacts, arrays: dict[str, np.ndarray]) -> list[int]:
+    """About how many bytes the candidates of each row have in the answer."""
     mask = facts.mask_token.encode()
-    lengths = [len(value) for value in text.tolist()]
-    masks = [value.count(mask) for value in text.tolist()]
+    sizes = []
+    for text, k in zip(arrays["text"].tolist(), _candidates(facts, arrays), strict=False):
+        window = min(len(text), facts.max_length * TOKEN_BYTES)
+        masks = min(text.count(mask), facts.max_length)
+        sizes.append(masks * k * (window + _CANDIDATE_BYTES))
+    return sizes
+
+
+def expected_token_bytes(arrays: dict[str, np.ndarray]) -> int:
+    """About how many bytes the answer to a request for tokens has: every row is as long as the
+    longest."""
+    if not _has_texts(arrays):
+        return 0
+    lengths = [len(text) for text in arrays["text"].tolist()]
+    return len(lengths) * max(lengths, default=0) // _BYTES_OF_TOKEN * 2 * _NUMBER_BYTES
+
+
+def _has_texts(arrays: dict[str, np.ndarray]) -> bool:
+    text = arrays.get("text")
+    return text is not None and text.ndim == 1 and text.dtype.kind == "O"
+
+
+def _candidates(facts: ExportFacts, arrays: dict[str, np.ndarray]) -> list[int]:
+    """Candidates of a mask, for each row."""
+    rows = len(arrays["text"])
     if "targets" in arrays:
-        ks = [arrays["targets"].shape[-1]] * len(masks)
-    elif "top_k" in arrays:
-        ks = np.clip(arrays["top_k"].ravel(), 1, facts.vocab_size).tolist()
-    else:
-        ks = [facts.top_k] * len(masks)
-    size = sum(lengths) + len(masks) * max(masks, default=0) * max(ks, default=0) * _EMPTY_BYTES
-    for length, count, k in zip(lengths, masks, ks, strict=False):
-        window = min(length, facts.max_length * TOKEN_BYTES)
-        size += min(count, facts.max_length) * k * (window + _CANDIDATE_BYTES)
-    return size
+        return [arrays["targets"].shape[-1]] * rows
+    if "top_k" in arrays:
+        return np.clip(arrays["top_k"].ravel(), 1, facts.vocab_size).tolist()
+    return [facts.top_k] * rows
 
 
 def bytes_of(outputs: list[np.ndarray], most: int) -> int:

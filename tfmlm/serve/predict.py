@@ -16,7 +16,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from tfmlm.serve.answer_size import bytes_of, expected_bytes, require_answer_fits
+from tfmlm.serve.answer_size import (
+    bytes_of,
+    expected_bytes,
+    expected_token_bytes,
+    require_answer_fits,
+)
 from tfmlm.serve.batching import BatchScheduler
 from tfmlm.serve.manager import ModelManager
 from tfmlm.serve.metrics import Metrics
@@ -171,8 +176,13 @@ class Predictor:
             if array.ndim and array.shape[0] > self.max_batch_rows:
                 raise too_many_rows(array.shape[0], self.max_batch_rows)
         plan = make_plan(signature, arrays, output_filter)
-        if servable.facts is not None and "sequence" in plan.aliases:
-            require_answer_fits(expected_bytes(servable.facts, arrays), self.max_answer_bytes)
+        if servable.facts is not None:
+            size = 0
+            if "sequence" in plan.aliases:
+                size = expected_bytes(servable.facts, arrays)
+            elif "input_ids" in plan.aliases:
+                size = expected_token_bytes(arrays)
+            require_answer_fits(size, self.max_answer_bytes)
         return plan
 
     async def run(self, servable: Servable, plan: Plan, deadline: float) -> list[np.ndarray]:

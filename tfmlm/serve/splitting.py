@@ -12,11 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from tfmlm.serve.answer_size import TOKEN_BYTES, ExportFacts, is_export_signature
+from tfmlm.serve.answer_size import (
+    TOKEN_BYTES,
+    ExportFacts,
+    candidate_bytes,
+    is_export_signature,
+)
 
 #: Text of one part, in bytes, cut texts counted as what is looked at of them. Four rows of 512
 #: tokens, or hundreds of a dozen words.
 PART_BYTES = 16 * 1024
+#: So many bytes of an answer count as one of text: the encoder takes more memory than sequences.
+_ANSWER_SHARE = 16
 #: What a place without a candidate holds, by output.
 _FILL: dict[str, Any] = {"token": -1, "mask_position": -1}
 
@@ -27,14 +34,13 @@ class Splitter:
     """Knows which tensors of an export can be run in parts."""
 
     def __init__(self, facts: ExportFacts, signatures: Any) -> None:
-        self._most = facts.max_length
-        self._outputs: dict[str, str] = {}
-        self._texts: set[str] = set()
+        self._facts = facts
+        self._outputs: dict[str, str] = {}  # names of tensors, and in signatures
+        self._inputs: dict[str, str] = {}
         for name, signature in signatures.items():
             if is_export_signature(name, signature):
                 self._outputs |= {info.name: alias for alias, info in signature.outputs.items()}
-                inputs = signature.inputs
-                self._texts.add((inputs["text"] if "text" in inputs else inputs["input_ids"]).name)
+                self._inputs |= {info.name: alias for alias, info in signature.inputs.items()}
 
     def run(self, run: Run, feeds: dict[str, np.ndarray], fetches: list[str]) -> list[np.ndarray]:
         """The outputs of `run`, called once or for a part of the rows after the other."""
@@ -51,16 +57,22 @@ class Splitter:
 
     def _parts(self, feeds: dict[str, np.ndarray], fetches: list[str]) -> list[tuple[int, int]]:
         """First and last + 1 row of each part; none where the request is to be run as it is."""
-        text = next((feeds[name] for name in self._texts if name in feeds), None)
-        if text is None or not all(name in self._outputs for name in fetches):
+        arrays = {self._inputs.get(name, ""): array for name, array in feeds.items()}
+        first = arrays.get("text", arrays.get("input_ids"))
+        if first is None or "" in arrays or not all(name in self._outputs for name in fetches):
             return []
-        if not text.ndim or any(a.ndim < 1 or len(a) != len(text) for a in feeds.values()):
+        if not first.ndim or any(a.ndim < 1 or len(a) != len(first) for a in feeds.values()):
             return []
-        longest = self._most * TOKEN_BYTES
-        if text.dtype.kind == "O":
-            sizes = [min(len(value), longest) for value in text.tolist()]
+        most = self._facts.max_length
+        if "text" in arrays:
+            sizes = [
+                min(len(text), most * TOKEN_BYTES) + answer // _ANSWER_SHARE
+                for text, answer in zip(
+                    first.tolist(), candidate_bytes(self._facts, arrays), strict=True
+                )
+            ]
         else:
-            sizes = [min(text.shape[1], self._most) * TOKEN_BYTES] * len(text)
+            sizes = [min(first.shape[1], most) * TOKEN_BYTES] * len(first)
         parts, start, size = [], 0, 0
         for row, bytes_ in enumerate(sizes):
             if row > start and size + bytes_ > PART_BYTES:
