@@ -20,7 +20,7 @@ from tfmlm.errors import UserError
 from tfmlm.files import atomic_folder, cache_folder, read_json
 from tfmlm.progress import Bar
 
-FORMAT_VERSION = 2  # part of the checksum: raise it when a corpus would give other blocks
+FORMAT_VERSION = 3  # part of the checksum: raise it when a corpus would give other blocks
 
 _FILE = "blocks.arrow"
 _INFO = "info.json"

@@ -122,7 +122,7 @@ class Progress(RunCallback):
         share = (self.step - self._first) / max(self.step - self._offset, 1)
         tokens = self.model.epoch_tokens() * share / max(now - self._begun, 1e-9)
         figures = {
-            "epoch": f"{self.epoch:.2f}/{self.total_steps / self.steps_per_epoch:g}",
+            "epoch": f"{self.epoch:.2f}/{self.total_steps / self.steps_per_epoch:.3g}",
             "loss": f"{float(logs['loss']):.4f}",
             "lr": f"{float(self._schedule(self.step - 1)):.2e}",
             "tokens/s": f"{tokens:,.0f}",
