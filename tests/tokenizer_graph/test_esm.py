@@ -1,5 +1,6 @@
 """ESM's tokenizer, which has no Rust counterpart, against transformers."""
 
+import itertools
 import random
 
 import pytest
@@ -7,7 +8,7 @@ import tensorflow as tf
 from transformers import AddedToken, EsmTokenizer
 
 import tfmlm
-from tfmlm.errors import UnsupportedTokenizerError
+from tfmlm.errors import UnsupportedTokenizerError, UserError
 
 VOCAB = (
     "<cls> <pad> <eos> <unk> L A G V S E R T I D P K Q N F Y M H W C X B U Z O . - <null_1> <mask>"
@@ -33,6 +34,21 @@ def test_ids_pairs_and_decoding(esm):
     got = graph(texts[:50], texts[50:100])
     for key in pairs:
         assert (got[key].numpy() == pairs[key]).all(), key
+
+
+def test_k_mers_of_dna_without_an_end_token(tmp_path):
+    """Nucleotide Transformer's first version: 6-mers, then single letters; no <eos>."""
+    rng = random.Random(1)
+    mers = ["".join(mer) for mer in itertools.product("ATCG", repeat=6)]
+    vocab = ["<unk>", "<pad>", "<mask>", "<cls>", *mers, *"ATCGN"]
+    (tmp_path / "vocab.txt").write_text("\n".join(vocab))
+    dna = EsmTokenizer(str(tmp_path / "vocab.txt"), eos_token=None)
+    graph = tfmlm.GraphTokenizer.from_tokenizer(dna)
+    parts = [*"ATCG" * 8, "N", " ", "<mask>", "x", *rng.sample(mers, 8)]
+    texts = ["".join(rng.choices(parts, k=rng.randint(0, 40))) for _ in range(800)]
+    assert graph.tokenize(texts).to_list() == dna(texts)["input_ids"]
+    with pytest.raises(UserError, match="takes no pairs"):
+        graph(["A"], ["C"])
 
 
 def test_flags_that_python_and_rust_read_differently_are_refused(esm):

@@ -38,12 +38,14 @@ def esm_json(tokenizer: Any) -> str:
         }
         for content, number in sorted(vocab.items(), key=lambda item: item[1])
     ]
-    cls, end = _id(tokenizer, "cls_token"), _id(tokenizer, "eos_token")
+    cls = _id(tokenizer, "cls_token")
+    # Nucleotide Transformer's first version ends no text, and so takes no pairs
+    ends = [] if tokenizer.eos_token is None else [_special(str(tokenizer.eos_token), 0)]
     # Python's str.split cuts at U+001C..U+001F too, which are no White_Space
     separators = {"Regex": r"[\x{1c}-\x{1f}]"}
     removed = {"type": "Split", "pattern": separators, "behavior": "Removed", "invert": False}
-    first = [_special(cls, 0), {"Sequence": {"id": "A", "type_id": 0}}, _special(end, 0)]
-    second = [{"Sequence": {"id": "B", "type_id": 0}}, _special(end, 0)]
+    first = [_special(cls, 0), {"Sequence": {"id": "A", "type_id": 0}}, *ends]
+    second = [{"Sequence": {"id": "B", "type_id": 0}}, *ends]
     value = {
         "version": "1.0",
         "added_tokens": added,
@@ -58,7 +60,7 @@ def esm_json(tokenizer: Any) -> str:
             "pair": [*first, *second],
             "special_tokens": {
                 content: {"id": content, "ids": [vocab[content]], "tokens": [content]}
-                for content in {cls, end}
+                for content in {cls, *(end["SpecialToken"]["id"] for end in ends)}
             },
         },
         "decoder": None,

@@ -178,6 +178,8 @@ class GraphTokenizer(tf.Module):
         if text_pair is None and max_length is None and not self._single.needs_types:
             tokens = self._path.tokens(batch, with_special_tokens=True)
             return self._padded(tokens, None, None, padding, scalar)
+        if text_pair is not None and not self.spec.config.takes_pairs:
+            raise UserError("this tokenizer takes no pairs: it has no token that ends a text")
         inputs = [self._path.tokens(batch)]
         if text_pair is not None:
             inputs.append(self._path.tokens(_as_batch(text_pair)[0]))

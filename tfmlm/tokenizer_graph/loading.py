@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from tokenizers import Tokenizer
@@ -51,7 +52,8 @@ def _description(tokenizer: Any) -> tuple[str, TokenizerConfig]:
             "pre_tokenizer", f"{name}, which needs {REFUSED[name]}", "a fast tokenizer"
         )
     if name == "EsmTokenizer":
-        return esm_json(tokenizer), _config(tokenizer)
+        config = replace(_config(tokenizer), takes_pairs=tokenizer.eos_token is not None)
+        return esm_json(tokenizer), config
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         raise UnsupportedTokenizerError(

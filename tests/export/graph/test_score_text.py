@@ -61,6 +61,20 @@ def test_scores_are_those_of_the_model_masked_by_hand() -> None:
         assert outputs["status"][row] == b"ok"
 
 
+def test_every_token_is_found_in_the_text() -> None:
+    texts = [*TEXTS, "Ünïcode — 漢字 don't [MASK] x\u0301!", ""]
+    outputs = score(texts)
+    for row, text in enumerate(texts):
+        read = bert().tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        pairs = read["offset_mapping"]
+        rest = [-1] * (outputs["start"].shape[1] - len(pairs))
+        for number, name in enumerate(("start", "end")):
+            places = [pair[number] for pair in pairs]
+            assert outputs[name][row].tolist() == [*places, *rest]
+            in_bytes = [len(text[:place].encode()) for place in places]
+            assert outputs[f"{name}_byte"][row].tolist() == [*in_bytes, *rest]
+
+
 def test_long_texts_are_scored_to_the_length_of_the_model_in_chunks() -> None:
     """The rows of this text do not fit into one run of the encoder."""
     outputs = score([LONG, "Hello there."])

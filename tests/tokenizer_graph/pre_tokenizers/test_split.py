@@ -45,3 +45,40 @@ def test_gpt2s_expression_by_classes_and_by_search_agree():
     texts = [*mixed(25), *hostile(26, 4000, longest=8)]
     for expression in (configurations.GPT2, configurations.GPT2 + "|q{9}"):
         check_pre_tokenizer(split({"Regex": expression}, "Isolated"), texts)
+
+
+#: What character models have: words of one character, cut in any of these ways.
+POSITIONS = ("", "(?<=.)", "(?=.)", "(?!^)", "(?<!^)", r"\b", r"\B", "$", r"(?!\A)")
+POSITIONS += ("(?<=[a-z])(?=[A-Z])",)
+
+
+@pytest.mark.parametrize("expression", POSITIONS)
+def test_expressions_that_match_between_characters(expression):
+    texts = [*mixed(27, 150), "aB\n\nCd e", "\n", "a\n"]
+    check_pre_tokenizer(split({"Regex": expression}, "Isolated"), texts)
+
+
+def test_no_behavior_matters_between_characters():
+    for behavior, invert in itertools.product(configurations.BEHAVIORS, (False, True)):
+        check_pre_tokenizer(split({"Regex": "(?<=.)"}, behavior, invert), mixed(27, 50))
+
+
+def test_an_empty_literal_cuts_every_character():
+    check_pre_tokenizer(split({"String": ""}, "Isolated"), mixed(28, 150))
+
+
+CONSTRUCTS = (
+    *(".", ".{3}", "..", r"[a-z]+?", r"a+?b", r"\s??x", r"[^ ]{2,4}?", r"[a-z]+?(?=[A-Z ])"),
+    *(r"\b\w+\b", r"\w+\B", r"^\w", r"\w+$", r"\A.", r".\z", r"(?<=a)b", r"(?<! )[a-z]"),
+    *(r"(?<=\p{L}\p{M})\p{L}", r"(?<!ab)c|(?<=ab).", r"\w(?!\w\w)", r"a(?=b|c d)", r"[ab](?<=b)"),
+    *(r"(?i:h)(?=ello)", r"x?(?<=x)$|a", r"(?=ab)a|b", r"(?<![\s])\s+$"),
+)
+
+
+@pytest.mark.parametrize("expression", CONSTRUCTS)
+def test_constructs(expression):
+    made = hostile(
+        29, 400, pieces=["ab", "abc d", "aab", "xx", "x", "Hello", "12345", "\n", "é\u0301b"]
+    )
+    for behavior in ("Isolated", "MergedWithNext"):
+        check_pre_tokenizer(split({"Regex": expression}, behavior), [*mixed(30, 100), *made])

@@ -307,6 +307,7 @@ class _Referee:
                         f"score_text gives {_short(scored.text)} the {name} {_cut(given)}, "
                         f"expected {_cut(wanted)}"
                     )
+            self._check_offsets(scored.text, len(scored.token), found, row)
             values = [*scored.score, *[0.0] * rest]
             total = [scored.pseudo_log_likelihood]
             if not self._exact:
@@ -320,6 +321,26 @@ class _Referee:
                         "from the checkpoint's"
                     )
         return {"scored_texts": len(texts)}
+
+    def _check_offsets(self, text: str, count: int, found: dict[str, np.ndarray], row: int) -> None:
+        """Where tokens stand in a text: as the fast tokenizer says, or −1 in all of the batch."""
+        if not self._tokenizer.is_fast or (found["start"] < 0).all():
+            return
+        read = self._tokenizer(
+            text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
+        )
+        pairs = read["offset_mapping"][:count]
+        rest = [-1] * (found["start"].shape[1] - count)
+        for number, name in enumerate(("start", "end")):
+            places = [pair[number] for pair in pairs]
+            in_bytes = [len(text[:place].encode()) for place in places]
+            for key, wanted in ((name, places), (f"{name}_byte", in_bytes)):
+                given = _plain(found[key][row])
+                if given != [*wanted, *rest]:
+                    raise ExportValuesError(
+                        f"score_text gives {_short(text)} the {key} {_cut(given)}, "
+                        f"expected {_cut([*wanted, *rest])}"
+                    )
 
     # ---------------------------------------------------------------- parts
 

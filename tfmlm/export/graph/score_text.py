@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
+from tfmlm.errors import UnsupportedTokenizerError
 from tfmlm.export.graph.windows import window_matrix
 
 if TYPE_CHECKING:
     from tfmlm.export.graph.fill_mask import FillMask
 
+#: First place of a token and the one behind its last, in characters and in bytes.
+OFFSETS = ("start", "end", "start_byte", "end_byte")
 #: Tokens of all rows that the encoder takes at a time.
 CHUNK_TOKENS = 4096
 #: Logits that are held at a time: 64 MB in float32.
@@ -41,7 +44,10 @@ class ScoreText:
             `token` int32, `token_str` string and `score` float32 (natural log of the probability)
             [B, tokens], without special tokens; beyond a text's own tokens −1, empty, 0, and
             score 0 for its mask tokens; `pseudo_log_likelihood` float32 [B], the sum of the
-            scores; `token_count` int32 [B], how many were scored; `status` string [B]: `ok`,
+            scores; `start`, `end`, `start_byte`, `end_byte` int32 [B, tokens], from where to where
+            in the text each token goes, in characters and in bytes (−1 beyond a text's tokens, and
+            everywhere if the graph does not know a tokenizer's offsets exactly);
+            `token_count` int32 [B], how many were scored; `status` string [B]: `ok`,
             `truncated`, `too_long` (not read), `empty` (nothing to score).
         """
         settings = self._settings
@@ -71,7 +77,13 @@ class ScoreText:
         token = tf.where(inside, content, -1)[:-1]
         count = tf.reduce_sum(tf.cast(scored, tf.int32), axis=1)[:-1]
         status = tf.where(count > 0, tf.where(lengths[:-1] > limit, "truncated", "ok"), "empty")
+        places_in_text = self._offsets(read, splits)
+        offsets = {
+            name: tf.where(inside, values.to_tensor(-1)[:, : tf.size(columns)], -1)[:-1]
+            for name, values in zip(OFFSETS, places_in_text, strict=True)
+        }
         return {
+            **offsets,
             "token": token,
             "token_str": self._fill.token_str(token),
             "score": score,
@@ -79,6 +91,24 @@ class ScoreText:
             "token_count": count,
             "status": tf.where(too_long, "too_long", status),
         }
+
+    def _offsets(self, read: tf.Tensor, splits: tf.Tensor) -> list[tf.RaggedTensor]:
+        """`OFFSETS` of the tokens of texts (string [B]), int32 [B, (tokens)] each.
+
+        Args:
+            splits: int32 [B + 1], the tokens of each text.
+        """
+        try:
+            encoded = self._fill.tokenizer_graph.encode(read, offsets=True)
+        except UnsupportedTokenizerError:
+            columns = tf.fill([splits[-1], len(OFFSETS)], -1)
+        else:
+            flat = [encoded.offsets.flat_values, encoded.byte_offsets.flat_values]
+            columns = tf.cast(tf.concat(flat, 1), tf.int32)
+        return [
+            tf.RaggedTensor.from_row_splits(columns[:, number], splits, validate=False)
+            for number in range(len(OFFSETS))
+        ]
 
     def _log_probabilities(
         self, input_ids: tf.Tensor, attention_mask: tf.Tensor, places: tf.Tensor

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from tfmlm.tokenizer_graph.component import BuildContext, PreTokenizer
+from tfmlm.tokenizer_graph.component import GAP, BuildContext, PreTokenizer
 from tfmlm.tokenizer_graph.ops.matching import LiteralMatcher
 from tfmlm.tokenizer_graph.ops.regex import RegexMatcher, boundaries, rust_class
 from tfmlm.tokenizer_graph.pre_tokenizers.by_member import SplitAtMembers
@@ -39,10 +39,30 @@ class SplitAtMatches(InPlace):
         return split_at(stream, starts, inside, firsts, self._behavior, self._invert)
 
 
+class SplitAtPositions(InPlace):
+    """Splits where an expression matches the empty string between two characters.
+
+    Such a match has no text that a behaviour could do something to; only where the text *between*
+    matches is removed, nothing is left.
+    """
+
+    def __init__(self, text: str, removes_all: bool) -> None:
+        super().__init__()
+        self._regex = RegexMatcher(patterns.parse(text))
+        self._removes_all = removes_all
+
+    def __call__(self, stream: tf.Tensor, starts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        if self._removes_all:
+            return tf.where(stream < GAP, GAP, stream), starts
+        return stream, tf.logical_or(starts, self._regex.positions(stream, starts))
+
+
 @builds(Split)
 def build(spec: Split, context: BuildContext) -> PreTokenizer:
     """Compiles Split."""
     pattern = spec.pattern
+    if not pattern.text or (pattern.regex and patterns.parse(pattern.text).is_position):
+        return SplitAtPositions(pattern.text, spec.invert and spec.behavior == "Removed")
     if not pattern.regex and len(pattern.text) == 1:
         return SplitAtMembers(np.array([ord(pattern.text)]), spec.behavior, spec.invert)
     if pattern.regex:

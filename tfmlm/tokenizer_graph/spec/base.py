@@ -62,8 +62,12 @@ class Pattern:
     text: str
     regex: bool
 
-    def check(self, path: str) -> None:
-        """Raises unless the pattern can be matched in the graph."""
+    def check(self, path: str, positions: bool = False) -> None:
+        """Raises unless the pattern can be matched in the graph.
+
+        Args:
+            positions: whether it may match nothing but empty strings, between characters.
+        """
         if self.regex:
             try:
                 expression = patterns.parse(self.text)
@@ -71,9 +75,9 @@ class Pattern:
                 raise UnsupportedTokenizerError(
                     path, f"the regular expression {self.text!r} ({error})", patterns.SUPPORTED
                 ) from None
-            if expression.matches_nothing_long:
+            if expression.matches_nothing_long and not (positions and expression.is_position):
                 raise UnsupportedTokenizerError(
                     path, f"the regular expression {self.text!r}, which matches the empty string"
                 )
-        elif not self.text:
+        elif not self.text and not positions:
             raise UnsupportedTokenizerError(path, "an empty pattern")

@@ -90,7 +90,17 @@ class Split(Component):
 
     def check(self, path: str) -> None:
         _check_behavior(self.behavior, path)
-        self.pattern.check(f"{path}.pattern")
+        self.pattern.check(f"{path}.pattern", positions=True)
+
+
+@component("pre_tokenizer", "FixedLength")
+@dataclass(frozen=True)
+class FixedLength(Component):
+    length: int = 5
+
+    def check(self, path: str) -> None:
+        if self.length < 1:
+            raise UnsupportedTokenizerError(f"{path}.length", str(self.length), "at least 1")
 
 
 def _check_behavior(behavior: str, path: str) -> None:

@@ -60,6 +60,7 @@ class TokenizerConfig:
     clean_up_tokenization_spaces: bool = False
     padding_side: str = "right"
     truncation_side: str = "right"
+    takes_pairs: bool = True
 
 
 @dataclass(frozen=True, eq=False)
