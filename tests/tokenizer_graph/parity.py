@@ -39,3 +39,23 @@ def assert_ids_equal(graph: GraphTokenizer, rust: Tokenizer, texts: Sequence[str
     found = differences(graph, rust, texts)
     shown = "\n".join(f"{t!r}\n  graph {g}\n  rust  {w}" for t, g, w in found[:5])
     assert not found, f"{len(found)} of {len(texts)} texts differ:\n{shown}"
+
+
+def assert_offsets_equal(
+    graph: GraphTokenizer, rust: Tokenizer, texts: Sequence[str], batch: int = 2048
+) -> None:
+    """Fails if a token stands elsewhere than the Rust library says, in characters or bytes."""
+    rust = plain(rust)
+    wrong = []
+    for start in range(0, len(texts), batch):
+        part = list(texts[start : start + batch])
+        encoded = graph.encode(tf.constant(part), offsets=True)
+        got = zip(encoded.offsets.to_list(), encoded.byte_offsets.to_list(), strict=True)
+        encodings = rust.encode_batch(part, add_special_tokens=False)
+        for text, (characters, in_bytes), encoding in zip(part, got, encodings, strict=True):
+            want = [list(pair) for pair in encoding.offsets]
+            want_bytes = [[len(text[:place].encode()) for place in pair] for pair in want]
+            if characters != want or in_bytes != want_bytes:
+                wrong.append(f"{text!r}\n  graph {characters}\n  rust  {want}")
+    shown = "\n".join(wrong[:5])
+    assert not wrong, f"offsets of {len(wrong)} of {len(texts)} texts differ:\n{shown}"

@@ -1,28 +1,15 @@
 """Random tokenizers on random texts (hypothesis): the ids are Rust's, or the file is refused."""
 
-import json
-from random import Random
-
 import pytest
 import tensorflow as tf
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer
 
 import tfmlm
-from tests.tokenizer_graph import configurations, trained
+from tests.tokenizer_graph import trained
 from tests.tokenizer_graph.parity import assert_ids_equal
-from tests.tokenizer_graph.texts import mixed
-from tfmlm.errors import UnsupportedTokenizerError
+from tests.tokenizer_graph.random_tokenizers import check
 from tfmlm.tokenizer_graph import hostile
-
-SLOW = settings(
-    max_examples=12,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
 
 
 class Compiled:
@@ -32,40 +19,12 @@ class Compiled:
         )
 
 
-def texts_for(value, rng):
-    """Texts full of the configuration's own added tokens, spaces and company."""
-    parts = [*configurations.CONTENTS, " ", "  ", "b", "hello", "é", ".", "\n", "9"]
-    parts += [token["content"] for token in value["added_tokens"]] * 3
-    made = ["".join(rng.choice(parts) for _ in range(rng.randint(1, 9))) for _ in range(500)]
-    # few things in a row but single spaces: rows that take the short way
-    plain = [
-        "a",
-        "Hello",
-        "isn't",
-        ".",
-        "9",
-        "é",
-        *(token["content"] for token in value["added_tokens"]),
-    ]
-    made += [
-        "".join(rng.choice(plain) + rng.choice(["", " "]) for _ in range(rng.randint(0, 7)))
-        for _ in range(300)
-    ]
-    return [*made, *mixed(rng.randrange(1000), 300), *hostile.long_texts()]
-
-
-@SLOW
-@given(st.integers(0, 10**9))
-def test_random_configurations(seed):
-    rng = Random(seed)
-    value = configurations.tokenizer(rng)
-    rust = Tokenizer.from_str(json.dumps(value))
-    try:
-        graph = tfmlm.GraphTokenizer.from_tokenizer(rust)
-    except UnsupportedTokenizerError as error:
-        assert error.path
-        return
-    assert_ids_equal(Compiled(graph), rust, texts_for(value, rng))
+@pytest.mark.parametrize("group", range(6))
+def test_random_tokenizers_are_exact_or_refused(group, request):
+    """60 of them; 500 with `--long`."""
+    count = 84 if request.config.getoption("--long") else 10
+    for seed in range(group * count, (group + 1) * count):
+        check(seed)
 
 
 @pytest.fixture(scope="module")

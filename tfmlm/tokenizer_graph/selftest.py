@@ -141,7 +141,7 @@ def _texts(
 
 
 def _alone(graph: GraphTokenizer, seed: int) -> Iterator[str]:
-    """Texts for batches of one, which a row beside them cannot send the longer way."""
+    """Texts to be tokenized one at a time: beside other rows they would not take the fast path."""
     rng = random.Random(seed)
     pieces = [piece for piece in sorted(graph.spec.rust.get_vocab()) if piece.isascii()]
     if graph.mask_token is not None:

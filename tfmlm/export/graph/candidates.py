@@ -98,11 +98,12 @@ _GROUP = 128
 
 
 def best_columns(values: tf.Tensor, k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """What `tf.math.top_k` gives for float [n, columns]: values and columns, [n, k] each.
+    """The k largest values of each row and their columns, as `tf.math.top_k` gives them.
 
-    That looks at one number after another. Where k is small, groups of columns are chosen first,
-    by their largest numbers, which processors find many at a time: the k best are in the k best
-    groups. Of equal ones the first counts, among groups as among columns.
+    `tf.math.top_k` compares the columns one by one. Where k is small, this first chooses the k
+    groups of columns whose largest values are the largest (a processor finds the largest value of
+    a group with few instructions), and only looks inside of those: the k best columns are in them.
+    Of equal values the first column counts, and of equal groups the first group.
     """
     columns, few = values.shape[1], tf.get_static_value(k)
     if few is None or columns is None or 4 * few * _GROUP > columns:

@@ -10,7 +10,8 @@ from tfmlm.tokenizer_graph.ops.shift import places_of
 from tfmlm.tokenizer_graph.ops.tables import constant
 
 MIDDLE, FIRST, LAST, ONLY = range(4)
-# A token that no decoder changes but by its place, for company.
+# A private-use character that no decoder changes. It stands beside the probed token, so that Rust
+# decodes that as the first, a middle or the last one of a row.
 COMPANY = "\ue0b7"
 
 

@@ -167,19 +167,17 @@ class SubwordModel(tf.Module):
         """
         words = encode_words(codepoints, splits)
         ids = self._words(words)
-        absent = tf.equal(ids, ABSENT)
         sizes = splits[1:] - splits[:-1]
         if self.counts_bytes:
             sizes = tf.cast(tf.strings.length(words), tf.int64)
         base = tf.cumsum(sizes, exclusive=True)
-        rest = tf.where(absent)
-        own = tf.gather_nd(words, rest)
-        stream, heads = self._stream_of(own)
-        found = self._locate(stream, heads)
-        # in the stream a GAP stands before each word; in the words there is none
-        shift = tf.gather_nd(base, rest) - heads - 1
-        token_word = tf.cumsum(tf.cast(tf.equal(stream, GAP), tf.int64)) - 1
-        shift = tf.gather(tf.concat([shift, [0]], 0), tf.gather(token_word, found.begins))
+        rest = tf.where(tf.equal(ids, ABSENT))
+        none = tf.zeros([0], tf.int64)
+        found = tf.cond(
+            tf.size(rest) > 0,
+            lambda: self._located_rest(tf.gather_nd(words, rest), tf.gather_nd(base, rest)),
+            lambda: Located(tf.zeros([0], tf.int32), none, none, none, none),
+        )
         index = tf.range(tf.size(ids, tf.int64))
         count = tf.size(ids, tf.int64)
         starts = tf.tensor_scatter_nd_update(index, rest, found.starts + count)
@@ -187,8 +185,22 @@ class SubwordModel(tf.Module):
         order = tf.raw_ops.RaggedRange(starts=starts, limits=limits, deltas=tf.ones_like(index))
         pools = (
             tf.concat([ids, found.tokens], 0),
-            tf.concat([base, found.begins + shift], 0),
-            tf.concat([base + sizes, found.ends + shift], 0),
+            tf.concat([base, found.begins], 0),
+            tf.concat([base + sizes, found.ends], 0),
         )
         tokens, begins, ends = (tf.gather(pool, order.rt_dense_values) for pool in pools)
         return tokens, order.rt_nested_splits, begins, ends
+
+    def _located_rest(self, words: tf.Tensor, base: tf.Tensor) -> Located:
+        """The tokens of words that are not in the table (tf.string [words], at least one).
+
+        Args:
+            base: int64 [words], where each word starts; places are counted from there.
+        """
+        stream, heads = self._stream_of(words)
+        found = self._locate(stream, heads)
+        # in the stream a GAP stands before each word; in the words there is none
+        shift = tf.concat([base - heads - 1, [0]], 0)
+        word = tf.cumsum(tf.cast(tf.equal(stream, GAP), tf.int64)) - 1
+        shift = tf.gather(shift, tf.gather(word, found.begins))
+        return Located(*found[:3], found.begins + shift, found.ends + shift)
