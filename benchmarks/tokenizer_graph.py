@@ -8,7 +8,7 @@ session. Its peers are `encode_batch`, which transformers' fast tokenizers call,
 that the machine's load falls on all; printed are ratios of medians (lower is better, below 1 the
 graph is faster).
 
-    python -m benchmarks.tokenizer_graph [--family wordpiece] [--rounds 50] [--json FILE]
+    python -m benchmarks.tokenizer_graph [--family wordpiece] [--ops text] [--rounds 50] [--json FILE]
 """
 
 from __future__ import annotations
@@ -92,13 +92,15 @@ def texts_of(words: int, count: int) -> list[list[str]]:
     return [texts[i : i + count] for i in range(0, len(texts) - count, count)][:64]
 
 
-def measure(family: str, rounds: int, threads: int, clock=time.perf_counter) -> dict[str, Any]:
+def measure(
+    family: str, rounds: int, threads: int, clock=time.perf_counter, ops: str = "core"
+) -> dict[str, Any]:
     """All figures of one family."""
     name = FAMILIES[family]
     made = trained.TOKENIZERS.get(name) or sentencepiece_like.FAMILIES[name]
     tokenizer = made()
     start = time.perf_counter()
-    graph = tfmlm.GraphTokenizer.from_tokenizer(tokenizer)
+    graph = tfmlm.GraphTokenizer.from_tokenizer(tokenizer, ops=ops)
     compiled = time.perf_counter() - start
     rust = plain(getattr(tokenizer, "backend_tokenizer", tokenizer))
     result: dict[str, Any] = {"compile_seconds": round(compiled, 2)}
@@ -179,13 +181,16 @@ def main() -> None:
         default="wall",
         help="cpu: time of this process, which a busy machine disturbs less",
     )
+    parser.add_argument(
+        "--ops", choices=("core", "text"), default="core", help="text: WordPiece by TF Text's op"
+    )
     parser.add_argument("--json", help="file to write")
     arguments = parser.parse_args()
     results: dict[str, Any] = {"record": record(), "threads": arguments.threads}
     clock = time.perf_counter if arguments.clock == "wall" else time.process_time
     results["clock"] = arguments.clock
     for family in arguments.family or FAMILIES:
-        result = measure(family, arguments.rounds, arguments.threads, clock)
+        result = measure(family, arguments.rounds, arguments.threads, clock, arguments.ops)
         results[family] = result
         print(f"{family}: compiled in {result['compile_seconds']} s, ", end="")
         print(f"{result['saved_model_megabytes']} MB")
