@@ -8,7 +8,7 @@ session. Its peers are `encode_batch`, which transformers' fast tokenizers call,
 that the machine's load falls on all; printed are ratios of medians (lower is better, below 1 the
 graph is faster).
 
-    python -m benchmarks.tokenizer_graph [--family wordpiece] [--ops text] [--rounds 50] [--json FILE]
+    python -m benchmarks.tokenizer_graph [--family wordpiece] [--ops text] [--rounds 50]
 """
 
 from __future__ import annotations

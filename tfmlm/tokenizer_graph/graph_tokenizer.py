@@ -194,7 +194,14 @@ class GraphTokenizer(tf.Module):
         tokens, types = assembler(inputs)
         return self._padded(tokens, types, max_length, padding, scalar)
 
-    def _padded(self, tokens: Tokens, types, max_length, padding, scalar) -> dict[str, tf.Tensor]:
+    def _padded(
+        self,
+        tokens: Tokens,
+        types: tf.Tensor | None,
+        max_length: int | tf.Tensor | None,
+        padding: str | int,
+        scalar: bool,
+    ) -> dict[str, tf.Tensor]:
         """Dense inputs; `types` is `None` where all tokens of a single text have one type."""
         config = self.spec.config
         splits, side = tokens.splits, config.padding_side
@@ -269,7 +276,7 @@ def _ragged(tokens: Tokens) -> tf.RaggedTensor:
     return tf.RaggedTensor.from_row_splits(tokens.ids, tokens.splits, validate=False)
 
 
-def _width(lengths: tf.Tensor, max_length: Any, padding: str | int) -> tf.Tensor:
+def _width(lengths: tf.Tensor, max_length: int | tf.Tensor | None, padding: str | int) -> tf.Tensor:
     if padding == "max_length":
         if max_length is None:
             raise UserError("padding='max_length' needs max_length")

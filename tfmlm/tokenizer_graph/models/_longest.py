@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tfmlm.tokenizer_graph.models._pieces import FIELD_BITS, MASK, STRIDE, PieceTrie
+from tfmlm.tokenizer_graph.models._pieces import FIELD_BITS, FIELD_MAX, STRIDE, PieceTrie
 
 
 class Longest(NamedTuple):
@@ -64,7 +64,7 @@ class LongestPieces(PieceTrie):
 
 def _longest_of(entries: tf.Tensor, following: tf.Tensor) -> Longest:
     """The longest of the pieces of a step: entries int64 [m, 3], its start int64 [m]."""
-    numbers = tf.bitwise.bitwise_and(entries, MASK)
+    numbers = tf.bitwise.bitwise_and(entries, FIELD_MAX)
     one, two, three = numbers[:, 0], numbers[:, 1], numbers[:, 2]
     number = tf.where(three > 0, three, tf.where(two > 0, two, one))
     length = tf.where(three > 0, 3, tf.where(two > 0, 2, 1))

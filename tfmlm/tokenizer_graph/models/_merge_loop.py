@@ -26,8 +26,8 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfmlm.tokenizer_graph.models._merges import (
+    FIELD_MAX,
     LIMIT_SHIFT,
-    MASK,
     NONE,
     PRODUCT_SHIFT,
     RANK_SHIFT,
@@ -48,10 +48,10 @@ def merge_all(symbols: tf.Tensor, pairs: PairTable) -> tf.Tensor:
         int64 [m], separators kept.
     """
 
-    def unfinished(symbols, entries):
+    def unfinished(symbols: tf.Tensor, entries: tf.Tensor) -> tf.Tensor:
         return tf.reduce_min(entries) < _FINISHED
 
-    def step(symbols, entries):
+    def step(symbols: tf.Tensor, entries: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         symbols = _step(symbols, entries, pairs)
         return symbols, pairs(symbols)
 
@@ -67,7 +67,7 @@ def _step(symbols: tf.Tensor, entries: tf.Tensor, pairs: PairTable) -> tf.Tensor
     # The first and the last boundary are a separator's, so only those between can be merged.
     inner = entries[1:-1]
     rank = tf.bitwise.right_shift(inner, RANK_SHIFT)
-    limits = tf.bitwise.bitwise_and(tf.bitwise.right_shift(entries, LIMIT_SHIFT), MASK)
+    limits = tf.bitwise.bitwise_and(tf.bitwise.right_shift(entries, LIMIT_SHIFT), FIELD_MAX)
     before, own, after = limits[:-2], limits[1:-1], limits[2:]
     segment = tf.cumsum(tf.cast(tf.equal(own, NONE), tf.int32))
     lowest = tf.gather(tf.math.segment_min(rank, segment), segment)
@@ -79,9 +79,9 @@ def _step(symbols: tf.Tensor, entries: tf.Tensor, pairs: PairTable) -> tf.Tensor
     # only a pair of equal symbols has the rank of the pair before it
     repeated = tf.equal(inner, entries[:-2]) & mergeable
     unclean = first & tf.cast(tf.bitwise.bitwise_and(inner, 1), tf.bool)
-    product = tf.bitwise.bitwise_and(tf.bitwise.right_shift(inner, PRODUCT_SHIFT), MASK)
+    product = tf.bitwise.bitwise_and(tf.bitwise.right_shift(inner, PRODUCT_SHIFT), FIELD_MAX)
 
-    def carefully():
+    def carefully() -> tf.Tensor:
         even, begins = _runs(repeated, unpreceded)
         in_run = even & begins & tf.equal(rank, own) & unfollowed
         chosen = first & even
@@ -103,8 +103,23 @@ def _runs(repeated: tf.Tensor, unpreceded: tf.Tensor) -> tuple[tf.Tensor, tf.Ten
     return even, tf.gather(unpreceded, start)
 
 
-def _blocked(first, rank, product, symbols, segment, pairs: PairTable) -> tf.Tensor:
-    """Pairs before which, in their segment, a product makes a pair of a lower rank."""
+def _blocked(
+    first: tf.Tensor,
+    rank: tf.Tensor,
+    product: tf.Tensor,
+    symbols: tf.Tensor,
+    segment: tf.Tensor,
+    pairs: PairTable,
+) -> tf.Tensor:
+    """Pairs before which, in their segment, a product makes a pair of a lower rank: bool [p].
+
+    Args:
+        first: bool [p], pairs of the lowest rank of their segment.
+        rank, product: int64 [p], of each pair.
+        symbols: int64 [p + 3].
+        segment: int32 [p], the number of each pair's segment.
+        pairs: the merges.
+    """
     # The queue goes from left to right: what follows has not been merged, what precedes has.
     following, preceding = symbols[3:], symbols[:-3]
     merged_before = tf.pad(first, [[2, 0]])[:-2]

@@ -16,6 +16,7 @@ A merge is `unclean` if another merge that consumes its product has a lower rank
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -25,12 +26,12 @@ from tfmlm.tokenizer_graph.ops.lookup import IntegerTable
 
 # An entry is rank << 41 | limit << 21 | product << 1 | unclean, with three fields of 20 bits.
 FIELD_BITS = 20
-MASK = (1 << FIELD_BITS) - 1
+FIELD_MAX = (1 << FIELD_BITS) - 1
 PRODUCT_SHIFT = 1
 LIMIT_SHIFT = PRODUCT_SHIFT + FIELD_BITS
 RANK_SHIFT = LIMIT_SHIFT + FIELD_BITS
 # The rank and the limit of a boundary that has none.
-NONE = MASK
+NONE = FIELD_MAX
 NO_ENTRY = NONE << RANK_SHIFT | NONE << LIMIT_SHIFT
 
 
@@ -75,10 +76,13 @@ class PairTable(tf.Module):
         )
         self._entries = IntegerTable(keys, entries, NO_ENTRY)
 
-    def _key(self, left, right):
+    def _key(self, left: Any, right: Any) -> Any:
+        """The key of pairs of symbols (NumPy arrays or tensors, int64 [n])."""
         return left * (self.separator + 1) + right
 
-    def _limits(self, left, right, product, ranks) -> tuple[np.ndarray, np.ndarray]:
+    def _limits(
+        self, left: np.ndarray, right: np.ndarray, product: np.ndarray, ranks: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Every pair that a merge can cross, as sorted keys, with the lowest rank."""
         ends = _spines(product, right, self.separator)
         starts = _spines(product, left, self.separator)

@@ -26,7 +26,7 @@ STRIDE = 3
 CODEPOINT_BITS = 21
 GRAM_BITS = 23
 FIELD_BITS = 20
-MASK = (1 << FIELD_BITS) - 1
+FIELD_MAX = (1 << FIELD_BITS) - 1
 
 
 class Candidates(NamedTuple):
@@ -70,7 +70,7 @@ class PieceTrie(tf.Module):
                     node = nodes.setdefault(step, len(nodes) + 1)
             ends[step] = number
             self.longest = max(self.longest, len(codepoints))
-        if max(len(nodes), max(ends.values())) >= MASK - 1 or len(grams) >= 1 << GRAM_BITS:
+        if max(len(nodes), max(ends.values())) >= FIELD_MAX - 1 or len(grams) >= 1 << GRAM_BITS:
             raise UnsupportedTokenizerError(
                 "model.vocab", f"{len(ends)} pieces", "vocabularies up to a million pieces"
             )
@@ -106,7 +106,7 @@ class PieceTrie(tf.Module):
     def node_of(entries: tf.Tensor) -> tf.Tensor:
         """Entries [m, 3] -> the node after all three characters, int64 [m]; 0: none."""
         node = tf.bitwise.right_shift(entries[:, STRIDE - 1], FIELD_BITS)
-        return tf.bitwise.bitwise_and(node, MASK)
+        return tf.bitwise.bitwise_and(node, FIELD_MAX)
 
 
 class PieceFinder(PieceTrie):
@@ -136,7 +136,7 @@ class PieceFinder(PieceTrie):
         entries = self.first_step(stream)
         position = tf.range(tf.size(stream, tf.int64))
         gap = tf.equal(stream, GAP)
-        single = tf.bitwise.bitwise_and(entries[:, 0], MASK) - 1
+        single = tf.bitwise.bitwise_and(entries[:, 0], FIELD_MAX) - 1
         other = tf.where(gap, tf.constant(self._gap, tf.int64), self._unknown)
         single = tf.where(single >= 0, single, other)
         source = tf.where(gap, position, position - 1)
@@ -200,7 +200,7 @@ def _found(
         following: int64 [m], where its last step starts.
         lengths: int64 [k], how many characters that step takes.
     """
-    number = tf.bitwise.bitwise_and(entries, MASK)
+    number = tf.bitwise.bitwise_and(entries, FIELD_MAX)
     found = tf.where(tf.reshape(number > 0, [-1]))
     # number - 1, and the source is one before the start
     base = tf.bitwise.left_shift(starts - 1, FIELD_BITS) - 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -87,7 +88,8 @@ class InitialSymbols(tf.Module):
             UNKNOWN,
         )
 
-    def _key(self, codepoint, first, last):
+    def _key(self, codepoint: Any, first: Any, last: Any) -> Any:
+        """The key of a character (an int, or int64 [n]) by its place in its word (0 or 1)."""
         return codepoint * 4 + first * 2 + last if self._affixed else codepoint
 
     def __call__(self, stream: tf.Tensor) -> tf.Tensor:
@@ -112,7 +114,21 @@ class InitialSymbols(tf.Module):
             lambda: symbols,
         )
 
-    def _resolve(self, symbols, stream, first, last) -> tf.Tensor:
+    def _resolve(
+        self,
+        symbols: tf.Tensor,
+        stream: tf.Tensor,
+        first: tf.Tensor | None,
+        last: tf.Tensor | None,
+    ) -> tf.Tensor:
+        """Symbols without unknown ones, int64 [m].
+
+        Args:
+            symbols: int64 [n].
+            stream: int32 [n].
+            first, last: int64 [n], 1 at the first and the last character of a word; only with
+                affixes.
+        """
         unknown = tf.equal(symbols, UNKNOWN)
         if self._bytes is not None:
             return self._with_bytes(symbols, unknown, stream, first, last)
@@ -123,7 +139,15 @@ class InitialSymbols(tf.Module):
             return resolved
         return tf.boolean_mask(resolved, tf.logical_not(unknown & tf.roll(unknown, 1, 0)))
 
-    def _with_bytes(self, symbols, unknown, stream, first, last) -> tf.Tensor:
+    def _with_bytes(
+        self,
+        symbols: tf.Tensor,
+        unknown: tf.Tensor,
+        stream: tf.Tensor,
+        first: tf.Tensor | None,
+        last: tf.Tensor | None,
+    ) -> tf.Tensor:
+        """As `_resolve`, where unknown ones (bool [n]) become their bytes' symbols."""
         places = tf.where(unknown)[:, 0]
         characters = tf.gather(stream, places)
         strings = encode_words(characters, tf.range(tf.size(places, tf.int64) + 1))

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfmlm.tokenizer_graph.models._pieces import FIELD_BITS, MASK, Candidates
+from tfmlm.tokenizer_graph.models._pieces import FIELD_BITS, FIELD_MAX, Candidates
 
 # Words that need more rounds are left to policy iteration.
 MAX_ROUNDS = 8
@@ -46,7 +46,9 @@ def best_path(
     """
     recursion = _Recursion(candidates, scores, tf.size(gap, tf.int64))
 
-    def value_rounds(rounds, values, changed):
+    def value_rounds(
+        rounds: tf.Tensor, values: tf.Tensor, changed: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         best = values
         for _ in range(UNROLLED):
             values, best = best, recursion.best(recursion.sums(best))
@@ -78,7 +80,7 @@ class _Recursion:
     def __init__(self, candidates: Candidates, scores: tf.Tensor, count: tf.Tensor) -> None:
         self._candidates = candidates
         self._source = tf.cast(tf.bitwise.right_shift(candidates.packed, FIELD_BITS), tf.int32)
-        self._score = tf.gather(scores, tf.bitwise.bitwise_and(candidates.packed, MASK))
+        self._score = tf.gather(scores, tf.bitwise.bitwise_and(candidates.packed, FIELD_MAX))
         self._count = count
 
     def sums(self, values: tf.Tensor) -> tf.Tensor:
@@ -96,8 +98,20 @@ class _Recursion:
         return tf.math.unsorted_segment_min(packed, self._candidates.end, self._count)
 
 
-def _with_long_words(candidates, scores, gap, ends, chosen, unsettled):
+def _with_long_words(
+    candidates: Candidates,
+    scores: tf.Tensor,
+    gap: tf.Tensor,
+    ends: tf.Tensor,
+    chosen: tf.Tensor,
+    unsettled: tf.Tensor,
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Policy iteration for the words in which a position is unsettled.
+
+    Args:
+        candidates, scores, gap, ends: see `best_path`.
+        chosen: int64 [n], the choice of value iteration.
+        unsettled: bool [n], where that is not yet right.
 
     Returns:
         The choice and the passed positions of all words.
@@ -109,9 +123,9 @@ def _with_long_words(candidates, scores, gap, ends, chosen, unsettled):
     places = tf.where(inside)[:, 0]  # of the long words' text in the whole
     moved = tf.cumsum(tf.cast(inside, tf.int64), exclusive=True)
 
-    def move(packed, index):
+    def move(packed: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
         source = tf.gather(index, tf.bitwise.right_shift(packed, FIELD_BITS))
-        piece = tf.bitwise.bitwise_and(packed, MASK)
+        piece = tf.bitwise.bitwise_and(packed, FIELD_MAX)
         return tf.bitwise.left_shift(source, FIELD_BITS) + piece
 
     taken = tf.where(tf.gather(inside, candidates.end))[:, 0]
@@ -121,7 +135,7 @@ def _with_long_words(candidates, scores, gap, ends, chosen, unsettled):
     )
     recursion = _Recursion(own, scores, tf.size(places, tf.int64))
 
-    def policy_round(choice, changed):
+    def policy_round(choice: tf.Tensor, changed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         values = _values(choice, scores)
         sums = recursion.sums(values)
         better = recursion.choice(sums, recursion.best(sums))
@@ -147,7 +161,7 @@ def _followed(chosen: tf.Tensor, gap: tf.Tensor, ends: tf.Tensor) -> tf.Tensor:
     """Where best paths lead through, for short paths: bool [n]."""
     source = tf.bitwise.right_shift(chosen, FIELD_BITS)
 
-    def step(at, passed):
+    def step(at: tf.Tensor, passed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         at = tf.gather(source, at)
         return at, tf.tensor_scatter_nd_update(passed, at[:, tf.newaxis], tf.ones_like(at, tf.bool))
 
@@ -173,7 +187,7 @@ def _system(chosen: tf.Tensor) -> tf.Tensor:
 
 def _values(chosen: tf.Tensor, scores: tf.Tensor) -> tf.Tensor:
     """The score of each position under a choice: float64 [n]."""
-    score = tf.gather(scores, tf.bitwise.bitwise_and(chosen, MASK))
+    score = tf.gather(scores, tf.bitwise.bitwise_and(chosen, FIELD_MAX))
     return tf.raw_ops.BandedTriangularSolve(
         matrix=_system(chosen), rhs=score[:, tf.newaxis], lower=True, adjoint=False
     )[:, 0]

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tfmlm.errors import UnsupportedTokenizerError
 from tfmlm.tokenizer_graph.component import GAP
 from tfmlm.tokenizer_graph.ops.byte_alphabet import byte_characters
 from tfmlm.tokenizer_graph.ops.lookup import WordTable
@@ -77,6 +78,8 @@ class SubwordModel(tf.Module):
         self._alphabet = constant(np.array(alphabet, np.int32)) if raw else None
         #: whether positions within words count UTF-8 bytes, not code points
         self.counts_bytes = raw
+        #: why `located` is refused: component, what it has, what is supported
+        self.unlocated: tuple[str, str, str] | None = None
 
     def _segment(self, stream: tf.Tensor, heads: tf.Tensor) -> Segmented:
         """Tokens of words that are not in the table.
@@ -89,11 +92,7 @@ class SubwordModel(tf.Module):
 
     @abstractmethod
     def _locate(self, stream: tf.Tensor, heads: tf.Tensor) -> Located:
-        """As `_segment`, with the tokens' places in the stream.
-
-        Raises:
-            UnsupportedTokenizerError: the model's settings do not allow it.
-        """
+        """As `_segment`, with the tokens' places in the stream."""
 
     def __call__(self, codepoints: tf.Tensor, splits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return self.tokens_of(encode_words(codepoints, splits))
@@ -164,7 +163,12 @@ class SubwordModel(tf.Module):
             ids int32 [m], splits int64 [words + 1], and the first position and the one behind the
             last of each token, int64 [m]: in all words one after the other, counted in code points
             (`counts_bytes`: in UTF-8 bytes).
+
+        Raises:
+            UnsupportedTokenizerError: `unlocated` says why.
         """
+        if self.unlocated is not None:
+            raise UnsupportedTokenizerError(*self.unlocated)
         words = encode_words(codepoints, splits)
         ids = self._words(words)
         sizes = splits[1:] - splits[:-1]

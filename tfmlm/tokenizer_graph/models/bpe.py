@@ -11,7 +11,6 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-from tfmlm.errors import UnsupportedTokenizerError
 from tfmlm.tokenizer_graph.component import BuildContext, Model
 from tfmlm.tokenizer_graph.models._merge_loop import merge_all
 from tfmlm.tokenizer_graph.models._merges import PairTable
@@ -49,7 +48,7 @@ class BPEModel(SubwordModel):
         words = {word for token in spec.vocab for word in (token, token.removesuffix(suffix))}
         super().__init__(sorted(words), tokenize, raw, special)
         self._pairs = PairTable(spec.vocab, spec.merges, len(prefix))
-        self._unlocated = _not_locatable(spec, raw)
+        self.unlocated = _not_locatable(spec, raw)
         self._unknown = None if spec.unk_token is None else spec.vocab[spec.unk_token]
         self._prefix_length, self._suffix_length = len(prefix), len(suffix)
         lengths = np.zeros(self._pairs.separator + 1, np.int64)
@@ -72,8 +71,6 @@ class BPEModel(SubwordModel):
         return Segmented(tf.cast(symbols, tf.int32), separators[:-1] + 1, separators[1:])
 
     def _locate(self, stream: tf.Tensor, heads: tf.Tensor) -> Located:
-        if self._unlocated is not None:
-            raise UnsupportedTokenizerError(*self._unlocated)
         found = self._segment(stream, heads)
         count = tf.size(found.tokens, tf.int64)
         # characters of a token: of its string, without the affixes that its place gives it

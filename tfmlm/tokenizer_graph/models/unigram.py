@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfmlm.errors import UnsupportedTokenizerError
 from tfmlm.tokenizer_graph.component import GAP, BuildContext, Model
-from tfmlm.tokenizer_graph.models._pieces import MASK, PieceFinder
+from tfmlm.tokenizer_graph.models._pieces import FIELD_MAX, PieceFinder
 from tfmlm.tokenizer_graph.models._symbols import byte_tokens
 from tfmlm.tokenizer_graph.models._viterbi import best_path
 from tfmlm.tokenizer_graph.models._words import Located, Segmented, SubwordModel, TokenizeWord
@@ -87,7 +87,7 @@ class UnigramModel(SubwordModel):
         candidates = self._finder(stream)
         ends = tf.concat([heads[1:], tf.shape(stream, tf.int64) - 1], 0) - 1
         chosen, places = best_path(candidates, self._scores, gap, ends)
-        pieces = tf.cast(tf.bitwise.bitwise_and(tf.gather(chosen, places), MASK), tf.int32)
+        pieces = tf.cast(tf.bitwise.bitwise_and(tf.gather(chosen, places), FIELD_MAX), tf.int32)
         unknown = tf.equal(pieces, self._single_unknown) | tf.equal(pieces, self._unknown_id)
         # before a piece is a place, of the piece before or the gap's
         outputs = 3 if locate else 1

@@ -103,7 +103,9 @@ class Compose(tf.Module):
         class_end = following_true(new_class)
         last_index = tf.size(stream, tf.int64) - 1
 
-        def step(at, starter, blocked, removed):
+        def step(
+            at: tf.Tensor, starter: tf.Tensor, blocked: tf.Tensor, removed: tf.Tensor
+        ) -> tuple[tf.Tensor, ...]:
             alive = at < group_end
             index = tf.minimum(at, last_index)
             c = tf.gather(stream, index)

@@ -50,7 +50,7 @@ class WordTable(_Table):
         super().__init__(words, np.fromiter(ids.values(), np.int32, len(ids)), -1)
 
 
-def _static_table(keys: np.ndarray, values: np.ndarray, default: int):
+def _static_table(keys: np.ndarray, values: np.ndarray, default: int) -> tf.lookup.StaticHashTable:
     key_dtype = tf.string if keys.dtype == object else tf.as_dtype(keys.dtype)
     if not len(keys):  # a table cannot be empty; this key has no value
         keys = np.array([b"" if key_dtype == tf.string else -1], keys.dtype)

@@ -135,7 +135,9 @@ class _TrieMatch(tf.Module):
         last = tf.size(stream, tf.int64) - 1
         wide = tf.cast(stream, tf.int64)
 
-        def step(depth, node, length, literal):
+        def step(
+            depth: tf.Tensor, node: tf.Tensor, length: tf.Tensor, literal: tf.Tensor
+        ) -> tuple[tf.Tensor, ...]:
             alive = node >= 0
             c = tf.gather(wide, tf.minimum(places + depth, last))
             key = tf.bitwise.left_shift(tf.maximum(node, 0), tf.constant(21, tf.int64)) + c
@@ -177,7 +179,9 @@ def first_come(starts: tf.Tensor, ends: tf.Tensor) -> tf.Tensor:
     jump = tf.concat([following, count[tf.newaxis]], 0)  # the last entry is "beyond"
     reached = tf.range(count + 1) < 1
 
-    def step(reached, jump, todo):
+    def step(
+        reached: tf.Tensor, jump: tf.Tensor, todo: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         targets = tf.boolean_mask(jump, reached)
         reached = tf.tensor_scatter_nd_update(
             reached, column(targets), tf.ones_like(targets, tf.bool)

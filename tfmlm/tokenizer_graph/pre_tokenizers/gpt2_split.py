@@ -55,17 +55,28 @@ class Gpt2Split(InPlace):
         is_quote = tf.equal(stream, ord("'"))
         split = branch(
             tf.reduce_any(is_quote),
-            lambda: self._contractions(stream, edge, classes, split, is_quote),
+            lambda: self._contractions(stream, edge, split, is_quote),
             lambda: split,
         )
         return stream, split
 
-    def _contractions(self, stream, edge, classes, split, is_quote) -> tf.Tensor:
-        """A quote that starts a word and is followed by a contraction's letters ends after them."""
+    def _contractions(
+        self, stream: tf.Tensor, edge: tf.Tensor, split: tf.Tensor, is_quote: tf.Tensor
+    ) -> tf.Tensor:
+        """Word starts, bool [n], where contractions are words of their own.
+
+        A quote that starts a word and is followed by a contraction's letters ends behind them.
+
+        Args:
+            stream: int32 [n].
+            edge: bool [n], where words that are split further start.
+            split: bool [n], where words start without contractions.
+            is_quote: bool [n].
+        """
         size = tf.size(stream, tf.int64)
         places = places_of(tf.logical_and(is_quote, split))
 
-        def ahead(distance):
+        def ahead(distance: int) -> tuple[tf.Tensor, tf.Tensor]:
             index = tf.minimum(places + distance, size - 1)
             return tf.gather(stream, index), tf.gather(edge, index)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,7 +14,7 @@ STAGES = ("normalizer", "pre_tokenizer", "model", "post_processor", "decoder")
 SPECS: dict[str, dict[str, type]] = {stage: {} for stage in STAGES}
 
 
-def component(stage: str, type_name: str):
+def component(stage: str, type_name: str) -> Callable[[type], type]:
     """Registers a dataclass for the JSON `type` of a stage; a second registration raises."""
 
     def decorate(cls: type) -> type:
