@@ -30,7 +30,7 @@ REFUSED = {
     ),
     "pre_tokenizer": value(pre_tokenizer={"type": "UnicodeScripts"}),
     r"pre_tokenizer.pretokenizers\[0\]": value(
-        pre_tokenizer=sequence("pretokenizers", {"type": "FixedLength", "length": 5})
+        pre_tokenizer=sequence("pretokenizers", {"type": "FixedLength", "length": 0})
     ),
     "decoder": value(decoder=CTC),
     r"decoder.decoders\[1\]": value(
@@ -51,8 +51,8 @@ REFUSED = {
             "max_input_chars_per_word": 100,
         }
     ),
-    "normalizer.pattern.*lazy": value(
-        normalizer={"type": "Replace", "pattern": {"Regex": "a+?"}, "content": ""}
+    "normalizer.pattern.*repeated group": value(
+        normalizer={"type": "Replace", "pattern": {"Regex": "(ab)+"}, "content": ""}
     ),
     "normalizer.pattern.*empty string": value(
         normalizer={"type": "Replace", "pattern": {"Regex": "a*"}, "content": ""}
@@ -60,7 +60,7 @@ REFUSED = {
     "pre_tokenizer.pattern.*look": value(
         pre_tokenizer={
             "type": "Split",
-            "pattern": {"Regex": "a(?!bc)"},
+            "pattern": {"Regex": "(?<=a|bc)d"},
             "behavior": "Isolated",
             "invert": False,
         }
@@ -81,6 +81,10 @@ def test_refused_by_name(path):
     with pytest.raises(UnsupportedTokenizerError, match=path) as caught:
         parse(REFUSED[path])
     assert "\n" not in str(caught.value) and caught.value.path
+    where, kind = caught.value.component
+    assert caught.value.path.startswith(where) and f"component {where} ({kind})" in str(
+        caught.value
+    )
 
 
 FIRST = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": True}
