@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -11,7 +12,8 @@ from tokenizers import Tokenizer
 
 from tfmlm.tokenizer_graph import registry
 from tfmlm.tokenizer_graph.component import GAP, ROW, BuildContext
-from tfmlm.tokenizer_graph.ops.text import cut_words, decode_rows
+from tfmlm.tokenizer_graph.ops.shift import places_of
+from tfmlm.tokenizer_graph.ops.text import cut_words, decode_rows, encode_words
 from tfmlm.tokenizer_graph.spec import parse
 
 
@@ -35,50 +37,82 @@ def _compiled(stage: str, component: dict[str, Any]):
 def check_normalizer(component: dict[str, Any], texts: Sequence[str]) -> None:
     """Fails if a text is normalized in another way than by Rust."""
     module, rust = _compiled("normalizer", component)
-    stream = (
-        tf.function(module, autograph=False)(decode_rows(tf.constant(list(texts)))).numpy().tolist()
-    )
-    got = _rows(stream)
+
+    def normalize(rows: tf.Tensor) -> tf.Tensor:
+        stream = module(decode_rows(rows))
+        ends = places_of(tf.equal(stream, ROW))
+        splits = tf.concat([[0], ends - tf.range(tf.size(ends, tf.int64))], 0)
+        return encode_words(tf.boolean_mask(stream, stream < GAP), splits)
+
     want = [rust.normalizer.normalize_str(text) for text in texts]
-    wrong = [(t, g, w) for t, g, w in zip(texts, got, want, strict=True) if g != w]
-    shown = "\n".join(f"{t!r}\n  graph {g!r}\n  rust  {w!r}" for t, g, w in wrong[:5])
-    assert not wrong, f"{component}: {len(wrong)} of {len(texts)} differ:\n{shown}"
+    _check(component, module, normalize, texts, want)
 
 
 def check_pre_tokenizer(component: dict[str, Any], texts: Sequence[str]) -> None:
     """Fails if a text is split in another way than by Rust."""
     module, rust = _compiled("pre_tokenizer", component)
 
-    @tf.function(autograph=False)
-    def split(texts):
-        stream = decode_rows(texts)
-        stream, starts = module(stream, tf.fill(tf.shape(stream), False))
-        return cut_words(stream, starts)
+    def split(rows: tf.Tensor) -> tf.Tensor:
+        stream = decode_rows(rows)
+        words = cut_words(*module(stream, tf.fill(tf.shape(stream), False)))
+        strings = encode_words(words.codepoints, words.splits)
+        splits = tf.concat([[0], words.words_before], 0)
+        ragged = tf.RaggedTensor.from_row_splits(strings, splits, validate=False)
+        return tf.strings.reduce_join(ragged, 1, separator=BETWEEN)
 
-    words = split(tf.constant(list(texts)))
-    splits = words.splits.numpy().tolist()
-    codepoints = words.codepoints.numpy().tolist()
-    all_words = [
-        "".join(map(chr, codepoints[a:b])) for a, b in zip(splits, splits[1:], strict=False)
-    ]
-    ends = words.words_before.numpy().tolist()
-    got = [all_words[a:b] for a, b in zip([0, *ends], ends, strict=False)]
     # an empty text comes back as an empty word where nothing splits; a tokenizer drops it before
     split_by_rust = rust.pre_tokenizer.pre_tokenize_str
-    want = [[word for word, _ in split_by_rust(text) if word] for text in texts]
+    want = [BETWEEN.join(word for word, _ in split_by_rust(text) if word) for text in texts]
+    _check(component, module, split, texts, want)
+
+
+#: Between the words of a row: no text of the tests holds it.
+BETWEEN = "\u241e|\u241e"
+#: Types of components that have been run in every way by this process.
+_run_everywhere: set[str] = set()
+
+
+def _check(
+    component: dict[str, Any],
+    module: tf.Module,
+    call: Callable[[tf.Tensor], tf.Tensor],
+    texts: Sequence[str],
+    want: Sequence[str],
+) -> None:
+    """Compares rows (tf.string [batch] -> tf.string [batch]) with Rust's.
+
+    All of them in a `tf.function`; the first component of each type in every other way too.
+    """
+    function = tf.function(
+        call, input_signature=[tf.TensorSpec([None], tf.string)], autograph=False
+    )
+    got = _strings(function(tf.constant(list(texts))))
     wrong = [(t, g, w) for t, g, w in zip(texts, got, want, strict=True) if g != w]
     shown = "\n".join(f"{t!r}\n  graph {g!r}\n  rust  {w!r}" for t, g, w in wrong[:5])
     assert not wrong, f"{component}: {len(wrong)} of {len(texts)} differ:\n{shown}"
+    if component["type"] in _run_everywhere:
+        return
+    _run_everywhere.add(component["type"])
+    some, expected = list(texts[:24]), list(want[:24])
+    data = tf.data.Dataset.from_tensor_slices(some)
+    ways = {
+        "eagerly": lambda: _strings(call(tf.constant(some))),
+        "in tf.data": lambda: [row for batch in data.batch(7).map(call) for row in _strings(batch)],
+        "one at a time": lambda: [_strings(function(tf.constant([text])))[0] for text in some],
+        "reloaded": lambda: _strings(_reloaded(module, function)(tf.constant(some))),
+    }
+    for way, run in ways.items():
+        assert run() == expected, f"{component} {way}"
 
 
-def _rows(stream: list[int]) -> list[str]:
-    rows, row = [], []
-    for value in stream:
-        if value == ROW:
-            rows.append("".join(map(chr, row)))
-            row = []
-        else:
-            assert value < GAP
-            row.append(value)
-    assert not row
-    return rows
+def _strings(rows: tf.Tensor) -> list[str]:
+    return [row.decode() for row in rows.numpy().tolist()]
+
+
+def _reloaded(module: tf.Module, function: Any) -> Any:
+    """The function after a SavedModel was written and read."""
+    owner = tf.Module()
+    owner.module, owner.call = module, function
+    with tempfile.TemporaryDirectory() as folder:
+        tf.saved_model.save(owner, folder)
+        return tf.saved_model.load(folder).call
