@@ -116,9 +116,12 @@ def test_the_tokenizers_limit() -> None:
 
 
 def test_a_rotary_model_has_no_table_of_positions() -> None:
-    config = small_config("modernbert")
+    config = small_config("modernbert", max_position_embeddings=8192)
     assert position_limit(config) is None
-    assert window_length(config, tokenizer(8192), None, 2) == 8192
+    assert window_length(config, tokenizer(8192), None, 2) == DEFAULT_LENGTH
+    assert window_length(config, tokenizer(8192), 8192, 2) == 8192
+    with pytest.raises(UserError, match="made for 8192 tokens"):
+        window_length(config, tokenizer(1e30), 8193, 2)
     assert block_length(config, tokenizer(8192), None) == DEFAULT_LENGTH
 
 

@@ -41,12 +41,16 @@ def counts_from_padding(model_type: str) -> bool:
     return model_type in _COUNTED_FROM_PADDING or model_type in _FIXED_PADDING
 
 
+def _is_rotary(config: Any) -> bool:
+    return any(hasattr(config, name) for name in _ROTARY)
+
+
 def position_limit(config: Any) -> int | None:
     """Most tokens of a sequence that the model has positions for, None if it has no such limit."""
     positions = getattr(config, "max_position_embeddings", None)
     if not isinstance(positions, int) or positions <= 0:
         return None
-    if any(hasattr(config, name) for name in _ROTARY):
+    if _is_rotary(config):
         return None
     if getattr(config, "position_biased_input", True) is False:  # DeBERTa: relative alone
         return None
@@ -80,6 +84,9 @@ def block_length(config: Any, tokenizer: Any, wanted: int | None) -> int:
 def window_length(config: Any, tokenizer: Any, wanted: int | None, special_tokens: int) -> int:
     """Tokens of an export's window: the wanted number, or all that model and tokenizer take.
 
+    Models with rotary positions take thousands of tokens: their windows are of 512 unless wanted
+    otherwise, up to the config's `max_position_embeddings`.
+
     Args:
         special_tokens: how many of them are special tokens.
 
@@ -88,8 +95,13 @@ def window_length(config: Any, tokenizer: Any, wanted: int | None, special_token
     """
     if wanted is None:
         most = tokenizer_limit(tokenizer) or DEFAULT_LENGTH
-        limit = position_limit(config)
+        limit = DEFAULT_LENGTH if _is_rotary(config) else position_limit(config)
         wanted = most if limit is None else min(most, limit)
+    elif _is_rotary(config) and wanted > config.max_position_embeddings:
+        raise UserError(
+            f"max_length is {wanted}, but the model was made for {config.max_position_embeddings} "
+            f"tokens; use --max_length {config.max_position_embeddings} or less"
+        )
     if wanted < special_tokens + 1:
         raise UserError(
             f"max_length {wanted} leaves no room for a mask beside {special_tokens} special tokens"
