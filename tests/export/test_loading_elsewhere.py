@@ -76,6 +76,28 @@ def test_a_process_with_tensorflow_alone(mode):
     assert run_plain(sys.executable, mode) == tf.__version__
 
 
+def saved_model_cli(*arguments):
+    command = [sys.executable, "-m", "tensorflow.python.tools.saved_model_cli"]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("TF_", "PYTHONPATH"))}
+    done = subprocess.run(
+        [*command, *arguments], capture_output=True, text=True, env=environment, cwd=HERE
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+def test_saved_model_cli():
+    folder = ["--dir", str(bert().path)]
+    shown = saved_model_cli("show", *folder, "--all")
+    for name in loaded_bert().signatures:
+        assert f"signature_def['{name}']" in shown
+    expression = "text=['Paris is the [MASK] of France.']"
+    signature = ["--tag_set", "serve", "--signature_def", "serving_default"]
+    answer = saved_model_cli("run", *folder, *signature, "--input_exprs", expression)
+    expected = loaded_bert().predict("serving_default", {"text": [expression[7:-2].encode()]})
+    assert str(expected["token"][0, 0, 0]) in answer
+
+
 if OLD_TF_PYTHONS:
 
     @pytest.mark.parametrize("python", OLD_TF_PYTHONS)
