@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tests.small_models import ARCHITECTURES, small_model
-from tfmlm.checkpoint.masked_positions import masked_logits
+from tfmlm.checkpoint.masked_positions import head_logits, masked_hidden, masked_logits
 
 INDICES = tf.constant([[0, 1], [2, 3], [2, 15]])
 
@@ -71,3 +71,15 @@ def test_a_failing_call_leaves_no_request_behind() -> None:
     with pytest.raises(Exception, match="indices|index"):
         masked_logits(model, inputs(), tf.constant([[9, 0]]))
     assert model(inputs()).logits.shape == (3, 16, 99)
+
+
+@pytest.mark.parametrize("architecture", ["bert", "funnel", "mobilebert", "modernbert", "xlm"])
+def test_encoder_and_head_apart_in_any_order(architecture: str) -> None:
+    model = small_model(architecture)
+    width = masked_hidden(small_model(architecture), inputs(), INDICES).shape[-1]
+    assert head_logits(model, tf.zeros([2, width])).shape == (2, 99)  # nothing ran before
+    rows = masked_hidden(model, inputs(), INDICES)
+    expected = masked_logits(model, inputs(), INDICES)
+    np.testing.assert_allclose(head_logits(model, rows), expected, atol=1e-6)
+    np.testing.assert_allclose(head_logits(model, rows[1:]), expected[1:], atol=1e-6)
+    np.testing.assert_allclose(masked_logits(model, inputs(), INDICES), expected, atol=1e-6)

@@ -103,7 +103,7 @@ def test_errors_ignored_and_files_of_more_texts_than_are_read_ahead(tmp_path, ca
         (["EXPORT", TEXT, "--plot", "/no/such/folder/words.png"], "there is no folder"),
         (["EXPORT", "--file", "missing.txt"], "cannot read missing.txt"),
         (["/no/such/folder", TEXT], "no folder /no/such/folder"),
-        (["grpc://host:1/", TEXT], "give grpc://host:port/NAME"),
+        (["grpc://host:1/", TEXT], "or grpc://host:port/NAME. Received"),
     ],
 )
 def test_wrong_calls(capsys, arguments, message):

@@ -3,8 +3,10 @@
 Every TF masked LM of transformers is an encoder (the layer named by `base_model_prefix`) whose
 first output, the hidden states [batch, tokens, hidden], goes through a head that treats each
 position alone. So the head need not be known: the encoder's `call` is wrapped once, and while
-`masked_logits` runs, its hidden states are replaced by the rows asked for, as one sequence
-[1, N, hidden]. The projection onto the vocabulary then costs N positions, not batch × tokens.
+one of the functions here runs, its hidden states are replaced by the rows asked for, as one
+sequence [1, N, hidden]. The projection onto the vocabulary then costs N positions, not batch ×
+tokens. Encoder and head can be run apart as well, so that the head, whose results are far larger
+than what it takes, can be run on some rows at a time.
 """
 
 from __future__ import annotations
@@ -21,11 +23,19 @@ _HOOKED = "_tfmlm_masked_positions"
 
 
 class _Request(threading.local):
-    """Which encoder is asked for which positions, by thread: MirroredStrategy traces its
-    replicas in threads of their own."""
+    """What is asked of which encoder, by thread: MirroredStrategy traces its replicas in threads
+    of their own.
+
+    Attributes:
+        base: the encoder; others are left alone.
+        indices: positions that its hidden states are taken at.
+        rows: those hidden states [N, hidden], once it has run; where they are given, it does not
+            run.
+    """
 
     base: Any = None
     indices: Any = None
+    rows: Any = None
 
 
 _request = _Request()
@@ -52,17 +62,35 @@ def masked_logits(
         Tensor [N, vocabulary] in the model's compute dtype, equal to the rows `indices` of the
         logits [batch, tokens, vocabulary] that `model(inputs)` computes.
     """
+    return _run(model, inputs, training, indices=indices)[0]
+
+
+def masked_hidden(model: Any, inputs: Mapping[str, Any], indices: Any) -> tf.Tensor:
+    """What the head takes of the given positions: [N, hidden]; arguments as `masked_logits`."""
+    return _run(model, inputs, False, indices=indices)[1]
+
+
+def head_logits(model: Any, rows: tf.Tensor) -> tf.Tensor:
+    """Logits [n, vocabulary] of hidden states [n, hidden], as `masked_hidden` gives them."""
+    return _run(model, {"input_ids": tf.zeros([1, 1], tf.int32)}, False, rows=rows)[0]
+
+
+def _run(
+    model: Any, inputs: Mapping[str, Any], training: bool, indices: Any = None, rows: Any = None
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Logits [N, vocabulary] and hidden states [N, hidden]."""
     base = base_layer(model)
     _hook(base)
-    previous = _request.base, _request.indices
-    _request.base, _request.indices = base, indices
+    previous = _request.base, _request.indices, _request.rows
+    _request.base, _request.indices, _request.rows = base, indices, rows
     try:
         with separate_documents(model, base, inputs) as given:
             outputs = model(given, training=training, return_dict=True)
+        rows = _request.rows
     finally:
-        _request.base, _request.indices = previous
+        _request.base, _request.indices, _request.rows = previous
     # Not logits[0]: the gradient of a slice is a copy of all logits.
-    return tf.squeeze(outputs.logits, axis=0)
+    return tf.squeeze(outputs.logits, axis=0), rows
 
 
 def _hook(base: Any) -> None:
@@ -72,11 +100,13 @@ def _hook(base: Any) -> None:
     call = base.call
 
     def call_at_positions(*args: Any, **kwargs: Any) -> Any:
-        outputs = call(*args, **kwargs)
         if _request.base is not base:
-            return outputs
-        hidden = outputs[0]
-        rows = tf.gather_nd(hidden, _request.indices)[tf.newaxis]
+            return call(*args, **kwargs)
+        if _request.rows is not None:
+            return _only(_request.rows)
+        outputs = call(*args, **kwargs)
+        _request.rows = tf.gather_nd(outputs[0], _request.indices)
+        rows = _request.rows[tf.newaxis]
         if isinstance(outputs, tuple):
             return (rows, *outputs[1:])
         outputs[next(iter(outputs.keys()))] = rows
@@ -85,3 +115,10 @@ def _hook(base: Any) -> None:
     # The signature is kept: Keras asks for it when a model is saved.
     base.call = tf.__internal__.decorator.make_decorator(call, call_at_positions)
     setattr(base, _HOOKED, True)
+
+
+def _only(rows: tf.Tensor) -> Any:
+    """An encoder's output with its first part alone."""
+    from transformers.modeling_tf_outputs import TFBaseModelOutput
+
+    return TFBaseModelOutput(last_hidden_state=rows[tf.newaxis])

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from tfmlm.checkpoint.frame import frame_of
 from tfmlm.checkpoint.limits import require_ids, window_length
 from tfmlm.checkpoint.load import load_model, load_tokenizer
-from tfmlm.errors import UserError
 
 
 class OpenedCheckpoint(NamedTuple):
@@ -17,7 +16,7 @@ class OpenedCheckpoint(NamedTuple):
 
     Attributes:
         model: a TF masked LM.
-        tokenizer: its fast tokenizer.
+        tokenizer: its tokenizer.
         max_length: most tokens of a text, with special tokens.
     """
 
@@ -39,14 +38,12 @@ def open_checkpoint(
         look: called with the mask token before the model is loaded.
 
     Raises:
-        UserError: as `load_model`, or its tokenizer is not the model's or not a fast one.
+        UserError: as `load_model`, or its tokenizer is not the model's or takes more than a text.
     """
     if look is not None:
         look(load_tokenizer(source, revision).mask_token)
     model = load_model(source, revision, allow_untrained_head=allow_untrained_head)
     tokenizer = load_tokenizer(source, revision)
-    if not tokenizer.is_fast:
-        raise UserError(f"{source} has no fast tokenizer, which filling and scoring need")
     require_ids(model.config, tokenizer)
     length = window_length(model.config, tokenizer, None, len(frame_of(tokenizer)))
     return OpenedCheckpoint(model, tokenizer, length)

@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import urlsplit
 
 from tfmlm.errors import UserError
 
@@ -58,15 +57,7 @@ def open_target(
     Raises:
         UserError: it is none of those that `fill` knows.
     """
-    scheme = urlsplit(target).scheme
-    if scheme in ("http", "https"):
-        from tfmlm.client import RestClient
-
-        return ServerTarget(RestClient(target))
-    if scheme in ("grpc", "grpcs"):
-        parts = urlsplit(target)
-        if not parts.netloc or not parts.path.strip("/"):
-            raise UserError(f"target {target}: give grpc://host:port/NAME")
+    if "://" in target:
         from tfmlm.client import connect
 
         return ServerTarget(connect(target))

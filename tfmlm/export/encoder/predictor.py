@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import tensorflow as tf
 
 from tfmlm.checkpoint.frame import Frame, frame_of
 from tfmlm.checkpoint.inputs import takes_token_types
-from tfmlm.checkpoint.masked_positions import base_layer, masked_logits
+from tfmlm.checkpoint.masked_positions import (
+    head_logits,
+    masked_hidden,
+    masked_logits,
+)
 
 
 class ModelPredictor(tf.Module):
@@ -29,28 +32,15 @@ class ModelPredictor(tf.Module):
         """
         super().__init__(name="predictor")
         self.weights = list(model.variables)
-        kept = SimpleNamespace()
-
-        def hidden(inputs: dict[str, tf.Tensor], indices: tf.Tensor) -> tf.Tensor:
-            call = base_layer(model).call
-
-            def at_positions(*args: Any, **kwargs: Any) -> Any:
-                found = call(*args, **kwargs)
-                kept.kind = type(found)
-                kept.rows = tf.gather_nd(found[0], indices)
-                return _with_first(kept.kind, kept.rows[tf.newaxis])
-
-            run_with(model, inputs, at_positions)
-            return kept.rows
-
-        def head(rows: tf.Tensor) -> tf.Tensor:
-            def given(*args: Any, **kwargs: Any) -> Any:
-                return _with_first(kept.kind, rows[tf.newaxis])
-
-            return run_with(model, {"input_ids": tf.zeros([1, 1], tf.int32)}, given)[0]
 
         def run(inputs: dict[str, tf.Tensor], indices: tf.Tensor) -> tf.Tensor:
             return masked_logits(model, inputs, indices)
+
+        def hidden(inputs: dict[str, tf.Tensor], indices: tf.Tensor) -> tf.Tensor:
+            return masked_hidden(model, inputs, indices)
+
+        def head(rows: tf.Tensor) -> tf.Tensor:
+            return head_logits(model, rows)
 
         # Signatures are traced without AutoGraph; Funnel and Longformer branch on tensors.
         self._run = tf.autograph.to_graph(run)
@@ -73,7 +63,7 @@ class ModelPredictor(tf.Module):
         return self._hidden(self._inputs(input_ids, attention_mask), indices)
 
     def head(self, hidden: tf.Tensor) -> tf.Tensor:
-        """Logits [n, vocabulary] of hidden states [n, hidden]; `hidden` comes first."""
+        """Logits [n, vocabulary] of hidden states [n, hidden]."""
         return self._head(hidden)
 
     def _inputs(self, input_ids: tf.Tensor, attention_mask: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -81,23 +71,6 @@ class ModelPredictor(tf.Module):
         if self._token_types is not None:
             inputs["token_type_ids"] = self._token_types(attention_mask)
         return inputs
-
-
-def _with_first(kind: Any, first: tf.Tensor) -> Any:
-    """An encoder's output, a tuple or a `ModelOutput`, with its first part alone."""
-    return (first,) if kind is tuple else kind(first)
-
-
-def run_with(model: Any, inputs: dict[str, tf.Tensor], call: Any) -> tf.Tensor:
-    """Logits of a model with another `call` in place of its encoder's."""
-    base = base_layer(model)
-    own = base.call
-    base.call = call
-    try:
-        outputs = model(inputs, training=False, return_dict=True)
-    finally:
-        base.call = own
-    return outputs.logits
 
 
 class TokenTypes:

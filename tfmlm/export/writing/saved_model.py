@@ -225,9 +225,6 @@ def _tokenizer_graph(tokenizer: Any, ops: str) -> tuple[Any, str | None]:
     """The tokenizer as a graph, or None and why not."""
     from tfmlm.tokenizer_graph import GraphTokenizer
 
-    if not tokenizer.is_fast:
-        kind = type(tokenizer).__name__
-        return None, f"{kind} has no fast version, so no tokenizer.json that could be compiled"
     try:
         return GraphTokenizer.from_tokenizer(tokenizer, ops=ops), None
     except UnsupportedTokenizerError as error:
