@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
@@ -34,3 +35,48 @@ def pytest_unconfigure() -> None:
     for folder in _made:
         shutil.rmtree(folder, ignore_errors=True)
         os.environ.pop(FOLDER, None)
+
+
+#: What `pytest -m quick` runs: something of every part, in little time.
+QUICK = (
+    "test_architecture.py",
+    "test_config.py",
+    "test_files.py",
+    "checkpoint/test_masked_positions.py",
+    "cli/test_main.py",
+    "client/test_address.py",
+    "client/test_job.py",
+    "client/test_results.py",
+    "data/test_blocks.py",
+    "data/test_corpus.py",
+    "data/test_masking.py",
+    "data/test_tokenizer_training.py",
+    "export/checking/test_faults.py",
+    "export/checking/test_words.py",
+    "export/graph/test_candidates.py",
+    "export/graph/test_texts.py",
+    "export/graph/test_windows.py",
+    "export/test_versions.py",
+    "hub/test_checks.py",
+    "hub/test_folder.py",
+    "score/test_pictures.py",
+    "serve/test_config_files.py",
+    "serve/test_json_tensors.py",
+    "serve/test_tensors.py",
+    "tokenizer_graph/models/test_wordpiece.py",
+    "tokenizer_graph/normalizers/test_lowercase.py",
+    "tokenizer_graph/post_processors/test_assemble.py",
+    "tokenizer_graph/test_spec.py",
+    "training/test_checkpoint.py",
+    "training/test_optimizer.py",
+    "training/test_run_folder.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the tests of these files."""
+    here = Path(__file__).parent
+    files = {here / name for name in QUICK}
+    for item in items:
+        if item.path in files:
+            item.add_marker("quick")

@@ -16,7 +16,7 @@ import pytest
 import tensorflow as tf
 
 import tfmlm
-from tests.small_models import small_model
+from tests.export.checking.toy import MAX_LENGTH, model, right_model, tokenizer
 from tfmlm.checkpoint.frame import Frame, frame_of
 from tfmlm.errors import RunFailedError
 from tfmlm.export.checking import filler
@@ -29,51 +29,6 @@ from tfmlm.export.graph import candidates, fill_mask, score_text, targets
 from tfmlm.export.graph.fill_mask import FillMask
 from tfmlm.export.graph.vocabulary import Vocabulary
 from tfmlm.export.writing import saved_model
-
-_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-_PLAIN = (
-    "paris is the of france town river stone out past a mill it play play re one two dog cat"
-    " capital 北 京 中 是 国 首 都 да нет . , ! : ( ) [ ] - #"
-)
-_MAX_LENGTH = 24
-
-
-@functools.cache
-def tokenizer() -> Any:
-    """WordPiece; the token behind a text has another type than the text."""
-    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
-
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    tokens = [*_SPECIAL, *_PLAIN.split(), "##ing", "##s", "##re", *letters]
-    tokens += [f"##{letter}" for letter in letters]
-    vocabulary = {token: i for i, token in enumerate(dict.fromkeys(tokens))}
-    rust = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
-    rust.normalizer = normalizers.BertNormalizer()
-    rust.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    rust.decoder = decoders.WordPiece()
-    rust.post_processor = processors.TemplateProcessing(
-        single="[CLS]:0 $A:0 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    names = ("pad", "unk", "cls", "sep", "mask")
-    return PreTrainedTokenizerFast(
-        tokenizer_object=rust,
-        model_max_length=_MAX_LENGTH,
-        **{f"{n}_token": t for n, t in zip(names, _SPECIAL, strict=True)},
-    )
-
-
-def model() -> Any:
-    """A BERT of one layer; each call a copy of its own with the same weights."""
-    return small_model(
-        "bert", len(tokenizer()), num_hidden_layers=1, hidden_size=16, num_attention_heads=2
-    )
-
-
-@functools.cache
-def right_model() -> Any:
-    """The checkpoint."""
-    return model()
 
 
 @functools.cache
@@ -134,7 +89,7 @@ class Product:
             top_k=4,
             max_top_k=None,
             max_text_bytes=200,
-            max_length=_MAX_LENGTH,
+            max_length=MAX_LENGTH,
             prefix_ids=self.frame.before,
             suffix_ids=self.frame.behind,
         )

@@ -1,0 +1,160 @@
+"""Tests mirror the tree: a module's tests are where its name says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+#: Modules whose tests stand in the files of what uses them. The list gets shorter, never longer.
+ELSEWHERE = frozenset(
+    [
+        "__main__",
+        "_quiet",
+        "_version",
+        "architectures/attention",
+        "architectures/eurobert_config",
+        "architectures/layers",
+        "architectures/rotary",
+        "batch/exports",
+        "batch/schema",
+        "batch/shards",
+        "batch/workers",
+        "checkpoint/_repair",
+        "checkpoint/card/examples",
+        "checkpoint/card/metadata",
+        "checkpoint/inputs",
+        "checkpoint/names",
+        "checkpoint/opened",
+        "checkpoint/optimizer_state",
+        "cli/_arguments",
+        "cli/_fill_output",
+        "cli/_fill_targets",
+        "cli/_texts",
+        "cli/demo",
+        "client/base",
+        "client/descriptors",
+        "client/errors",
+        "client/grpc",
+        "client/rest",
+        "client/settings",
+        "config_base",
+        "data/columns",
+        "data/packing",
+        "data/pipeline",
+        "data/streaming",
+        "demo/corpus",
+        "errors",
+        "export/answers",
+        "export/columns",
+        "export/contract",
+        "export/encoder/packed_layers",
+        "export/encoder/packed_parts",
+        "export/encoder/padding",
+        "export/encoder/predictor",
+        "export/graph/settings",
+        "export/graph/signatures",
+        "export/graph/vocabulary",
+        "export/runs",
+        "export/samples",
+        "export/writing/inline",
+        "export/writing/warmup",
+        "hub/http_transport",
+        "hub/worker",
+        "score/comparison",
+        "score/figures",
+        "score/heat_map",
+        "serve/engine",
+        "serve/json_text",
+        "serve/metrics",
+        "serve/options",
+        "serve/predict",
+        "serve/servable",
+        "serve/service",
+        "serve/status",
+        "serve/warmup",
+        "tokenizer_graph/component",
+        "tokenizer_graph/decoders/byte_fallback",
+        "tokenizer_graph/decoders/parts",
+        "tokenizer_graph/decoders/pieces",
+        "tokenizer_graph/decoders/strings",
+        "tokenizer_graph/hostile",
+        "tokenizer_graph/models/_longest",
+        "tokenizer_graph/models/_merge_loop",
+        "tokenizer_graph/models/_merges",
+        "tokenizer_graph/models/_pieces",
+        "tokenizer_graph/models/_symbols",
+        "tokenizer_graph/models/_viterbi",
+        "tokenizer_graph/models/_words",
+        "tokenizer_graph/normalizers/_charsmap",
+        "tokenizer_graph/normalizers/_graphemes",
+        "tokenizer_graph/normalizers/context_free",
+        "tokenizer_graph/normalizers/nfc",
+        "tokenizer_graph/normalizers/nfd",
+        "tokenizer_graph/normalizers/nfkc",
+        "tokenizer_graph/normalizers/nfkd",
+        "tokenizer_graph/ops/branches",
+        "tokenizer_graph/ops/byte_alphabet",
+        "tokenizer_graph/ops/edit",
+        "tokenizer_graph/ops/lookup",
+        "tokenizer_graph/ops/re2",
+        "tokenizer_graph/ops/regex",
+        "tokenizer_graph/ops/shift",
+        "tokenizer_graph/ops/tables",
+        "tokenizer_graph/ops/text",
+        "tokenizer_graph/paths/choose",
+        "tokenizer_graph/paths/general",
+        "tokenizer_graph/paths/mask_spans",
+        "tokenizer_graph/paths/split",
+        "tokenizer_graph/paths/wordpiece",
+        "tokenizer_graph/paths/wordpiece_rows",
+        "tokenizer_graph/paths/wordpiece_strings",
+        "tokenizer_graph/post_processors/template",
+        "tokenizer_graph/post_processors/trim",
+        "tokenizer_graph/pre_tokenizers/by_class",
+        "tokenizer_graph/pre_tokenizers/by_member",
+        "tokenizer_graph/pre_tokenizers/gpt2_split",
+        "tokenizer_graph/pre_tokenizers/in_place",
+        "tokenizer_graph/pre_tokenizers/prefix",
+        "tokenizer_graph/pre_tokenizers/split_at",
+        "tokenizer_graph/spec/base",
+        "tokenizer_graph/spec/decoders",
+        "tokenizer_graph/spec/models",
+        "tokenizer_graph/spec/normalizers",
+        "tokenizer_graph/spec/patterns",
+        "tokenizer_graph/spec/post_processors",
+        "tokenizer_graph/spec/pre_tokenizers",
+        "tokenizer_graph/spec/tokenizer",
+        "training/corpora",
+        "training/data",
+        "training/evaluate",
+        "training/policy",
+        "training/report",
+        "training/signals",
+        "training/strategy",
+        "training/surgery/reads",
+    ]
+)
+
+
+def modules() -> dict[str, bool]:
+    """Every module of tfmlm by its path, and whether it has a test file of its own."""
+    found = {}
+    for path in sorted((ROOT / "tfmlm").rglob("*.py")):
+        if path.name == "__init__.py":
+            continue
+        module = path.relative_to(ROOT / "tfmlm").with_suffix("")
+        folder = ROOT / "tests" / module.parent
+        names = (module.name, module.name.lstrip("_"))
+        found[module.as_posix()] = any((folder / f"test_{name}.py").exists() for name in names)
+    return found
+
+
+def test_every_module_has_its_test_file() -> None:
+    missing = [name for name, has in modules().items() if not has and name not in ELSEWHERE]
+    assert not missing, "give them tests/<path>/test_<module>.py"
+
+
+def test_the_exceptions_are_still_needed() -> None:
+    found = modules()
+    stale = sorted(name for name in ELSEWHERE if found.get(name, True))
+    assert not stale, "they have a test file, or are gone: take them off the list"
