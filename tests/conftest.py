@@ -73,10 +73,17 @@ QUICK = (
 )
 
 
+_QUICK_FILES = {Path(__file__).parent / name for name in QUICK}
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Other files are not even imported where only these are wanted."""
+    wanted = config.getoption("markexpr") != "quick" or collection_path in _QUICK_FILES
+    return None if wanted or collection_path.is_dir() else True
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks the tests of these files."""
-    here = Path(__file__).parent
-    files = {here / name for name in QUICK}
     for item in items:
-        if item.path in files:
+        if item.path in _QUICK_FILES:
             item.add_marker("quick")
