@@ -108,5 +108,5 @@ def test_servers_are_asked(capsys: pytest.CaptureFixture[str], tmp_path: Path) -
 def test_blank_texts_are_refused_before_a_model_is_loaded(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert main(["score", str(roberta()), GOOD, "  "]) == 2
-    assert "text 2 holds no token to score: '  '" in capsys.readouterr().err
+    assert main(["score", str(roberta()), GOOD, " "]) == 2
+    assert "text 2 holds no token to score: ' '" in capsys.readouterr().err
