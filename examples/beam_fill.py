@@ -36,8 +36,8 @@ def main() -> None:
         # Batches that failed, such as those of a worker without memory; no text fails by itself.
         (
             failed.failed_inferences
-            | beam.Map(repr)
-            | beam.io.WriteToText(f"{args.output}-failed", file_name_suffix=".txt")
+            | "FailedAsText" >> beam.Map(repr)
+            | "WriteFailed" >> beam.io.WriteToText(f"{args.output}-failed", file_name_suffix=".txt")
         )
 
 
