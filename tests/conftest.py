@@ -42,7 +42,7 @@ QUICK = (
     "test_architecture.py",
     "test_config.py",
     "test_files.py",
-    "checkpoint/test_masked_positions.py",
+    "checkpoint/card/test_model_card.py",
     "cli/test_main.py",
     "client/test_address.py",
     "client/test_job.py",

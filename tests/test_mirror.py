@@ -21,7 +21,6 @@ ELSEWHERE = {
     "checkpoint/_repair",
     "checkpoint/card/examples",
     "checkpoint/card/metadata",
-    "checkpoint/inputs",
     "checkpoint/names",
     "checkpoint/opened",
     "checkpoint/optimizer_state",
