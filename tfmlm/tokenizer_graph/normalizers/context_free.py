@@ -38,11 +38,11 @@ class Effect:
 
     Attributes:
         changes: what a code point becomes by itself, where it changes.
-        slow: code points that act on their neighbours.
+        acting: code points that act on their neighbours.
     """
 
     changes: dict[int, tuple[int, ...]]
-    slow: frozenset[int]
+    acting: frozenset[int]
 
 
 class ContextFree(tf.Module):

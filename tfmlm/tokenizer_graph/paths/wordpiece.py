@@ -31,7 +31,7 @@ from tfmlm.tokenizer_graph.paths import wordpiece_strings
 from tfmlm.tokenizer_graph.paths.split import SplitPath
 from tfmlm.tokenizer_graph.paths.wordpiece_rows import (
     BREAK,
-    SLOW,
+    NO_ANSWER,
     SPACE,
     RowSpelling,
     WordPieceRows,
@@ -72,14 +72,14 @@ class TablePath(tf.Module):
         self.entries = None
         if after is None and (normalizer is None or isinstance(normalizer, ContextFree)):
             if isinstance(normalizer, ContextFree):
-                table = fused_entries(spelling, normalizer.effect.changes, normalizer.effect.slow)
+                table = fused_entries(spelling, normalizer.effect.changes, normalizer.effect.acting)
             self.entries = table
             # once added tokens are out, their first characters are like any others
             self._fused_found = ValueTable(table)
-            self._may_be_slow = bool((table >= SLOW).any())
+            self._may_lack_answers = bool((table >= NO_ANSWER).any())
             if before is not None:
                 table = table.copy()
-                table[before.first_characters] = SLOW
+                table[before.first_characters] = NO_ANSWER
             self._fused = ValueTable(table)
         # the newline that was put behind every row is as good as a ROW if it is just a space
         self._newline_ends = self._fused is not None and table[0x0A] == SPACE | BREAK
@@ -133,7 +133,9 @@ class TablePath(tf.Module):
         if self._fused is None:
             return slowly()
         entries = self._fused(values)
-        hard = tf.logical_or(tf.reduce_max(entries) >= SLOW, self._rows.may_be_too_long(entries))
+        hard = tf.logical_or(
+            tf.reduce_max(entries) >= NO_ANSWER, self._rows.may_be_too_long(entries)
+        )
         return branch(hard, slowly, lambda: (self._rows.spelled_quickly(entries, splits), *none))
 
     def _normalized(self, stream: tf.Tensor) -> tf.Tensor:
@@ -143,9 +145,9 @@ class TablePath(tf.Module):
         else:
             entries = self._fused_found(stream)
             splits = _row_splits(stream)
-            if self._may_be_slow:
+            if self._may_lack_answers:
                 entries, splits = branch(
-                    tf.reduce_max(entries) >= SLOW,
+                    tf.reduce_max(entries) >= NO_ANSWER,
                     lambda: self._by_components(stream),
                     lambda: (entries, splits),
                 )

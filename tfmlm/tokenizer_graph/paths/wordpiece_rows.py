@@ -29,7 +29,7 @@ SPACE = 0x20
 DROPPED = 0x1FFFFF  # no code point: the encoder leaves it out
 SPELLING_BITS = 21
 BREAK = 1 << SPELLING_BITS  # set where a word cannot go on
-SLOW = 1 << (SPELLING_BITS + 1)  # set where the table has no answer
+NO_ANSWER = 1 << (SPELLING_BITS + 1)  # set where the table has no answer
 CONTINUING = chr(0x100000)  # the op's suffix indicator
 # Punctuation of typeset text, of a category that never changed: the op splits there as Rust does.
 KEPT_PUNCTUATION = range(0x2010, 0x2028)
@@ -269,16 +269,16 @@ class WordPieceRows(tf.Module):
 
 
 def fused_entries(
-    spelling: RowSpelling, changes: Mapping[int, Sequence[int]], slow: Iterable[int]
+    spelling: RowSpelling, changes: Mapping[int, Sequence[int]], acting: Iterable[int]
 ) -> np.ndarray:
     """The entries of raw text: what normalization and spelling give together.
 
     Args:
         changes: what each code point is normalized to, where that changes it.
-        slow: code points whose normalization depends on their neighbours.
+        acting: code points whose normalization depends on their neighbours.
 
     Returns:
-        int32 [LIMIT]; entries from `SLOW` upwards are no answer.
+        int32 [LIMIT]; entries from `NO_ANSWER` upwards are no answer.
     """
     entries = spelling.table()
     for c, target in changes.items():
@@ -289,7 +289,7 @@ def fused_entries(
         elif len(target) == 3 and spelling.is_space(target[0]) and spelling.is_space(target[2]):
             entries[c] = spelling.of_alone(target[1])
         else:
-            entries[c] = SLOW
-    for c in slow:
-        entries[c] = SLOW
+            entries[c] = NO_ANSWER
+    for c in acting:
+        entries[c] = NO_ANSWER
     return entries

@@ -19,7 +19,7 @@ from tfmlm.tokenizer_graph.paths.wordpiece_rows import (
     BREAK,
     DROPPED,
     KEPT_PUNCTUATION,
-    SLOW,
+    NO_ANSWER,
     SPACE,
     WordPieceRows,
 )
@@ -108,6 +108,6 @@ def _characters(
         if entry == SPACE | BREAK:
             if rows.takes_for_a_space(chr(c)):
                 apart.append(c)
-        elif entry < SLOW and entry & DROPPED == written and not chr(c).isspace():
+        elif entry < NO_ANSWER and entry & DROPPED == written and not chr(c).isspace():
             (apart if entry & BREAK else inside).append(c)
     return inside, apart
