@@ -512,6 +512,13 @@ def scores_of_a_text_shifted(product, patch):
 
 
 @fault
+def places_in_a_text_one_further(product, patch):
+    product.changed["score_text"] = lambda out: {
+        n: out[n] + (out[n] >= 0) for n in ("start", "end")
+    }
+
+
+@fault
 def scores_of_a_text_in_bits(product, patch):
     product.changed["score_text"] = lambda out: {
         n: out[n] / np.log(2) for n in ("score", "pseudo_log_likelihood")
