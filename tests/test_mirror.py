@@ -21,8 +21,6 @@ ELSEWHERE = {
     "checkpoint/_repair",
     "checkpoint/card/examples",
     "checkpoint/card/metadata",
-    "checkpoint/names",
-    "checkpoint/opened",
     "checkpoint/optimizer_state",
     "checkpoint/unwrapped",
     "cli/_arguments",
