@@ -143,7 +143,7 @@ def test_export_filling_and_scoring_see_the_text_in_its_frame(tmp_path: Path) ->
     filled = [
         tfmlm.load(tmp_path / "export")(texts),
         list(
-            open_target(str(checkpoint)).fill_each(
+            open_target(str(checkpoint), None, lambda mask: None).fill_each(
                 texts, 5, None, errors="raise", on_rows=lambda rows: None
             )
         ),

@@ -166,9 +166,7 @@ def test_published_expressions_are_parsed(expression):
     assert not patterns.parse(expression).matches_nothing_long
 
 
-@pytest.mark.parametrize(
-    "expression", ["a+?", "(a|b)+", "^a", "a$", "(?<=a)b", "(?!ab)c", r"\bx", "a{2,3}?", "[a", "(a"]
-)
+@pytest.mark.parametrize("expression", ["(a|b)+", r"(a)\1", r"\Gx", "[a", "(a"])
 def test_other_expressions_are_named(expression):
     with pytest.raises(patterns.UnsupportedPattern):
         patterns.parse(expression)

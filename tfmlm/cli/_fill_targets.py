@@ -49,10 +49,8 @@ def open_target(
     Args:
         target: an export folder, a checkpoint folder, a model's name on the Hub, or a server.
         revision: branch, tag or commit of a model on the Hub.
-        allow_untrained_head: whether a checkpoint may lack weights of its masked-LM head.
-
-    Args:
         look: called with the mask token, where it can be known, before a model is loaded.
+        allow_untrained_head: whether a checkpoint may lack weights of its masked-LM head.
 
     Raises:
         UserError: it is none of those that `fill` knows.

@@ -14,8 +14,8 @@ from typing import TypeVar
 
 from tfmlm.errors import UserError
 
-#: Tokens of a run, padding included. On two cores, with texts of mixed length and BERT 6×384, runs of
-#: 2,048 to 8,192 tokens take the same time a row and smaller ones longer.
+#: Tokens of a run, padding included. On two cores, with texts of mixed length and BERT 6×384, runs
+#: of 2,048 to 8,192 tokens take the same time a row, and smaller ones longer.
 MAX_TOKENS = 2048
 
 Result = TypeVar("Result")

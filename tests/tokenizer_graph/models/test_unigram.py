@@ -96,8 +96,6 @@ def _random_model(rng: random.Random) -> tuple[models.Unigram, str]:
     if rng.random() < 0.3:
         rng.shuffle(items)
     unknown = [piece for piece, _ in items].index("<unk>")
-    if rng.random() < 0.1:
-        items.append((rng.choice(items)[0], score()))
     return models.Unigram(items, unknown, fallback), letters
 
 
