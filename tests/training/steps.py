@@ -85,7 +85,8 @@ def train(strategy, rows: int, accumulation: int, cache: Path, weighted: bool):
 
         def with_weights(index, batch):
             features, labels = batch
-            weights = tf.cast(labels % 3, tf.float32) * tf.cast(index % 3 > 0, tf.float32)
+            step = index // layout.replicas  # there is an element for each replica
+            weights = tf.cast(labels % 3, tf.float32) * tf.cast(step % 3 > 0, tf.float32)
             return features, labels, weights
 
         batches = batches.enumerate().map(with_weights)
