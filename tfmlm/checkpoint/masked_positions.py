@@ -13,13 +13,22 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
+from transformers.modeling_tf_outputs import TFBaseModelOutput
 
 from tfmlm.checkpoint.documents import separate_documents
 
 _HOOKED = "_tfmlm_masked_positions"
+
+
+@dataclass
+class _EncoderRows(TFBaseModelOutput):
+    """An encoder's output with its first part alone; Longformer's head asks for one more."""
+
+    global_attentions: tuple[tf.Tensor, ...] | None = None
 
 
 class _Request(threading.local):
@@ -103,7 +112,7 @@ def _hook(base: Any) -> None:
         if _request.base is not base:
             return call(*args, **kwargs)
         if _request.rows is not None:
-            return _only(_request.rows)
+            return _EncoderRows(last_hidden_state=_request.rows[tf.newaxis])
         outputs = call(*args, **kwargs)
         _request.rows = tf.gather_nd(outputs[0], _request.indices)
         rows = _request.rows[tf.newaxis]
@@ -115,10 +124,3 @@ def _hook(base: Any) -> None:
     # The signature is kept: Keras asks for it when a model is saved.
     base.call = tf.__internal__.decorator.make_decorator(call, call_at_positions)
     setattr(base, _HOOKED, True)
-
-
-def _only(rows: tf.Tensor) -> Any:
-    """An encoder's output with its first part alone."""
-    from transformers.modeling_tf_outputs import TFBaseModelOutput
-
-    return TFBaseModelOutput(last_hidden_state=rows[tf.newaxis])
