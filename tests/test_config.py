@@ -12,6 +12,7 @@ import pytest
 
 from tfmlm.cli._arguments import convert_flag
 from tfmlm.config import EvaluateConfig, MaskingConfig, TrainConfig, read_config_file
+from tfmlm.config_base import field_types
 from tfmlm.errors import UserError
 
 GOOD = {"train_file": "a.txt", "model_name_or_path": "m", "output_dir": "out"}
@@ -62,7 +63,8 @@ NOT_NUMBERS = ("1e400", "-1e400", "inf", "-Infinity", ".inf", "nan", "NaN", ".na
 def test_no_setting_is_infinite_or_undefined(text: str, tmp_path: Path) -> None:
     """From YAML, from JSON, from a flag and from Python, in every numeric setting."""
     for field in NUMBERS:
-        ways = [lambda field=field: convert_flag(field, text)]
+        wanted = field_types(TrainConfig)[field.name]
+        ways = [lambda f=field, w=wanted: convert_flag(f, w, text)]
         for name in ("x.yaml", "x.json"):
             (tmp_path / name).write_text(json.dumps({field.name: 0}).replace("0", text))
             ways.append(lambda name=name: read_config_file(tmp_path / name))

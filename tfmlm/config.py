@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tfmlm.config_base import Config, convert, read_config_file, require_range, setting
+from tfmlm.config_base import Config, read_config_file, require_range, setting
 from tfmlm.errors import UserError
 
 __all__ = [
@@ -19,7 +19,6 @@ __all__ = [
     "EvaluateConfig",
     "MaskingConfig",
     "TrainConfig",
-    "convert",
     "read_config_file",
 ]
 

@@ -8,7 +8,7 @@ import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
 from tfmlm.errors import UserError
 
@@ -63,31 +63,55 @@ class Config:
             close = difflib.get_close_matches(unknown[0], known, n=1)
             hint = f"; did you mean {close[0]}?" if close else ""
             raise UserError(f"unknown setting {unknown[0]}{hint}")
-        return cls(**{name: convert(known[name], value) for name, value in values.items()})
+        types = field_types(cls)
+        return cls(**{n: convert(known[n], types[n], value) for n, value in values.items()})
 
 
-def convert(field: dataclasses.Field[Any], value: Any) -> Any:
+class FieldType(NamedTuple):
+    """What a setting holds.
+
+    Attributes:
+        kind: bool, int, float, str, or tuple (of strings).
+        optional: whether it may be None.
+    """
+
+    kind: type
+    optional: bool
+
+
+def field_types(config: type[Config]) -> dict[str, FieldType]:
+    """The type of each setting by its name."""
+    found = {}
+    for name, hint in get_type_hints(config).items():
+        kinds = [kind for kind in (get_args(hint) or (hint,)) if kind is not type(None)]
+        if get_origin(hint) is tuple:
+            kinds = [tuple]
+        found[name] = FieldType(kinds[0], type(None) in get_args(hint))
+    return found
+
+
+def convert(field: dataclasses.Field[Any], wanted: FieldType, value: Any) -> Any:
     """`value` in the field's type; accepts what YAML makes of it (1e-4 is a string there).
 
     Raises:
         UserError: the value cannot be read as the field's type.
     """
-    kind = str(field.type)
+    kind = wanted.kind
     if value is None:
-        if "None" in kind:
+        if wanted.optional:
             return None
         raise UserError(f"{field.name} needs a value")
     try:
-        if kind.startswith("tuple"):
+        if kind is tuple:
             items = [value] if isinstance(value, str | os.PathLike) else value
             return tuple(str(item) for item in items)
-        if kind.startswith("bool"):
+        if kind is bool:
             return _to_bool(value)
-        if kind.startswith("int"):
+        if kind is int:
             if isinstance(value, bool) or float(value) != int(float(value)):
                 raise ValueError
             return value if isinstance(value, int) else int(float(value))
-        if kind.startswith("float"):
+        if kind is float:
             if isinstance(value, bool):
                 raise ValueError
             return float(value)
@@ -99,8 +123,7 @@ def convert(field: dataclasses.Field[Any], value: Any) -> Any:
             return "yes"
         return str(value)
     except (ValueError, TypeError, OverflowError):
-        expected = kind.replace(" | None", "")
-        raise UserError(f"{field.name} is {_shown(value)}; expected {expected}") from None
+        raise UserError(f"{field.name} is {_shown(value)}; expected {kind.__name__}") from None
 
 
 def _shown(value: Any) -> str:

@@ -7,7 +7,8 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from tfmlm.config import Config, convert, read_config_file
+from tfmlm.config import Config, read_config_file
+from tfmlm.config_base import FieldType, convert, field_types
 from tfmlm.errors import UserError
 
 _Config = TypeVar("_Config", bound=Config)
@@ -25,12 +26,12 @@ def add_config_arguments(parser: argparse.ArgumentParser, config: type[Config]) 
         metavar="CONFIG",
         help="YAML or JSON file of settings, by the flags' names; flags win over it",
     )
+    types = field_types(config)
     for field in dataclasses.fields(config):
-        _add_flag(parser, field)
+        _add_flag(parser, field, types[field.name].kind)
 
 
-def _add_flag(parser: argparse.ArgumentParser, field: dataclasses.Field[Any]) -> None:
-    kind = str(field.type)
+def _add_flag(parser: argparse.ArgumentParser, field: dataclasses.Field[Any], kind: type) -> None:
     default = field.default if field.default is not dataclasses.MISSING else None
     text = field.metadata.get("help", "")
     if default not in (None, "", False, True) and not text.endswith(")"):
@@ -43,21 +44,18 @@ def _add_flag(parser: argparse.ArgumentParser, field: dataclasses.Field[Any]) ->
     flags = [f"--{field.name}"]
     if "_" in field.name:
         flags.append(f"--{field.name.replace('_', '-')}")
-    if kind.startswith("bool"):
+    if kind is bool:
         # `nargs="?"` would swallow a config file's path behind the switch: only these words count.
         parser.add_argument(*flags, nargs="?", const=True, type=_switch, metavar="BOOL", **options)
         options["help"] = argparse.SUPPRESS
         parser.add_argument(f"--no_{field.name}", action="store_false", **options)
-    elif kind.startswith("tuple"):
+    elif kind is tuple:
         parser.add_argument(*flags, nargs="+", action="extend", metavar="FILE", **options)
     else:
         choices = field.metadata.get("choices")
-        metavar = "{" + ",".join(choices) + "}" if choices else _metavar(kind)
+        name = {int: "N", float: "X"}.get(kind, "NAME")
+        metavar = "{" + ",".join(choices) + "}" if choices else name
         parser.add_argument(*flags, metavar=metavar, **options)
-
-
-def _metavar(kind: str) -> str:
-    return {"int": "N", "float": "X"}.get(kind.split(" ")[0], "NAME")
 
 
 def _switch(text: str) -> bool:
@@ -87,6 +85,7 @@ def config_from_arguments(
         UserError: a file that cannot be read, an unknown setting, or a value that cannot be.
     """
     fields = {field.name: field for field in dataclasses.fields(config)}
+    types = field_types(config)
     values: dict[str, Any] = {}
     if args.config_file:
         values = read_config_file(args.config_file)
@@ -99,17 +98,17 @@ def config_from_arguments(
             values[name] = value
     for name, value in values.items():
         if name in fields and isinstance(value, str):
-            values[name] = convert_flag(fields[name], value)
+            values[name] = convert_flag(fields[name], types[name], value)
     return config.from_dict(values)
 
 
-def convert_flag(field: dataclasses.Field[Any], value: str) -> Any:
+def convert_flag(field: dataclasses.Field[Any], wanted: FieldType, value: str) -> Any:
     """A flag's text in its field's type.
 
     Raises:
         UserError: it cannot be read as that.
     """
     try:
-        return convert(field, value)
+        return convert(field, wanted, value)
     except UserError as error:
         raise UserError(f"--{error}") from None

@@ -45,6 +45,13 @@ class MaskedLMTrainer(tf_keras.Model):
     so that a weight of 0 is the same as a row, or token, that is not there, and one of 2 the same
     as having it twice. A step whose weights are all 0 changes no weight of the model.
 
+    Three things of the model are changed (`tfmlm/training/surgery`), none of which changes what it
+    computes but for the draws of dropout:
+
+    - its dropout layers draw by `seed`, step, replica and micro-batch, from now on (`dropout`);
+    - its embedding tables are read without a copy of the whole table, from now on (`reads`);
+    - GELU and layer norm have hand-written gradients while a step is traced (`gradients`).
+
     Args:
         model: a TF masked LM of transformers, built inside the strategy's scope.
         seed: determines dropout.

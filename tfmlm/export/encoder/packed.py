@@ -65,7 +65,8 @@ class PackedPredictor(tf.Module):
         hidden = self.embeddings(input_ids, attention_mask, valid)
         # Padding takes the first token's values: as a key it is masked, as a query it is dropped.
         place = tf.scatter_nd(valid, tf.range(tf.shape(valid)[0]), shape)
-        # Not a product itself, so that the optimizer knows the scores' product in their sum.
+        # Indexing comes last, not the multiplication: the graph optimizer fuses the product of
+        # queries and keys with the addition of this only if this is no product itself.
         bias = (tf.cast(1 - attention_mask, hidden.dtype) * -10000.0)[:, tf.newaxis, tf.newaxis]
         merge = merge_index(valid, self._heads, shape[1])
         few = are_few(hidden)

@@ -212,9 +212,10 @@ def _joined(*layers: Any) -> Dense:
 
 
 def _added(product: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-    """Their sum, which the graph optimizer makes part of the product.
+    """The sum of a matrix product and other rows, both [n, outputs].
 
-    Of `+` it would have to know that both have the same shape.
+    The graph optimizer fuses a product with an `AddN`, whose inputs have one shape by definition;
+    with `+` it would first have to prove that nothing is broadcast.
     """
     return tf.add_n([product, rows])
 
