@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import dataclasses
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -98,7 +97,9 @@ def run(args: argparse.Namespace) -> int:
             on_progress=on_progress,
         )
     if args.json:
-        print(json.dumps(dataclasses.asdict(report), indent=2, ensure_ascii=False))
+        # Not `asdict`, which makes a Counter of the pairs of a Counter.
+        values = {**vars(report), "statuses": dict(report.statuses)}
+        print(json.dumps(values, indent=2, ensure_ascii=False))
     else:
         _print(report, args.output)
     if report.failed:

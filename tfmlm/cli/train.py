@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tfmlm.errors import UserError
+
 HELP = "train a masked LM on text: fine-tune a checkpoint, or start from scratch"
 EXAMPLE = """\
 tfmlm train --model_name_or_path distilroberta-base --train_file corpus.txt --output_dir out
@@ -72,18 +74,25 @@ def print_results(results: dict[str, Any], folder: str) -> None:
     if "train_loss" in results:
         print(f"{'training loss':<28}{results['train_loss']:.4f}")
     print(f"\nCheckpoint: {folder}")
+    mask = _mask_token(folder)
+    if mask is None:
+        return
     print("Next:")
     shown = shlex.quote(folder)
-    print(f"  tfmlm fill {shown} {shlex.quote(f'This is a {_mask_token(folder)}.')}")
+    print(f"  tfmlm fill {shown} {shlex.quote(f'This is a {mask}.')}")
     export = shlex.quote(f"{folder.rstrip('/')}/export")
     print(f"  tfmlm export --model_name_or_path {shown} --export_dir {export}")
 
 
-def _mask_token(folder: str) -> str:
-    """The mask token of the checkpoint that has just been written."""
+def _mask_token(folder: str) -> str | None:
+    """The mask token of the checkpoint that has just been written; None on a worker that is done
+    before the one that writes it."""
     from tfmlm.checkpoint.load import load_tokenizer
 
-    return load_tokenizer(str(Path(folder).expanduser())).mask_token
+    try:
+        return load_tokenizer(str(Path(folder).expanduser())).mask_token
+    except UserError:
+        return None
 
 
 def print_figures(results: dict[str, Any]) -> None:
