@@ -32,6 +32,9 @@ def test_rows_are_the_runners(tmp_path: Path) -> None:
     for own, row in zip(texts, scored, strict=True):
         found = rows[own]["scored"]
         assert (found["status"], found["token_count"]) == (row.status, row.token_count)
-        likelihoods = [found["pseudo_log_likelihood"]]
-        assert likelihoods == pytest.approx([row.pseudo_log_likelihood], rel=1e-4)
+        if row.pseudo_log_likelihood is None:  # a missing text
+            assert found["pseudo_log_likelihood"] is None
+        else:
+            expected = pytest.approx(row.pseudo_log_likelihood, rel=1e-4)
+            assert found["pseudo_log_likelihood"] == expected
         assert [t["token"] for t in found["tokens"]] == [t["token"] for t in row.tokens]
