@@ -71,11 +71,11 @@ class BatchFiller:
     the order they came in. A window of rows is read ahead, so a generator is read as results are
     taken. A filler can be pickled: its export's path and settings travel, not its weights.
 
-    ```python
-    filler = tfmlm.BatchFiller("my_export", top_k=3)
-    for row in filler(texts):
-        print(row.status, row.filled)
-    ```
+    Example::
+
+        filler = tfmlm.BatchFiller("my_export", top_k=3)
+        for row in filler(texts):
+            print(row.status, row.filled)
     """
 
     def __init__(
