@@ -25,7 +25,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "training.md"
 #: As in the README of transformers' language-modeling examples.
 README = """--model_name_or_path FacebookAI/roberta-base --train_file a.txt --validation_file b.txt
 --per_device_train_batch_size 8 --per_device_eval_batch_size 8 --do_train --do_eval
---output_dir /tmp/test-mlm"""
+--output_dir test-mlm"""
 
 
 def settings(line: str) -> TrainConfig:
