@@ -99,15 +99,21 @@ def _reason(error: UnsupportedTokenizerError) -> str:
 
 
 def main() -> None:
-    """Prints the log of refusals."""
+    """Prints the log of refusals; exit 1 if a tokenizer differs, with its seed and first texts."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=500)
-    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--first", type=int, default=0, help="seed of the first tokenizer")
     arguments = parser.parse_args()
-    seeds = range(arguments.first, arguments.first + arguments.count)
-    reasons = Counter(check(seed) or "exact" for seed in seeds)
+    reasons: Counter[str] = Counter()
+    for seed in range(arguments.first, arguments.first + arguments.count):
+        try:
+            reasons[check(seed) or "exact"] += 1
+        except Exception as error:  # whatever it is, the tokenizers behind it are tried too
+            reasons["DIFFERS"] += 1
+            print(f"seed {seed}: {type(error).__name__}: {str(error)[:1000]}", flush=True)
     for reason, count in reasons.most_common():
         print(f"{count:5}  {reason}")
+    raise SystemExit(1 if reasons["DIFFERS"] else 0)
 
 
 if __name__ == "__main__":

@@ -77,6 +77,7 @@ class AddedTokenPass(tf.Module):
         )
 
     def _found(self, stream: tf.Tensor, candidates: tf.Tensor) -> tf.Tensor:
+        """As a call, with what the matcher says of `stream` (`candidates`: bool [n])."""
         matches = self._allowed(stream, candidates)
         return branch(
             tf.size(matches.starts) > 0,
@@ -85,10 +86,11 @@ class AddedTokenPass(tf.Module):
         )
 
     def extract(self, stream: tf.Tensor) -> Extracted:
-        """As a call, with the positions from which everything came."""
+        """int32 [n], as in a call; the positions from which everything came too."""
         return self._replaced(stream, self._allowed(stream, self._matcher.candidates(stream)))
 
     def _allowed(self, stream: tf.Tensor, candidates: tf.Tensor) -> Matches:
+        """The matches that may stand: of `stream`, int32 [n], among `candidates`, bool [n]."""
         matches = self._matcher(stream, candidates)
         if self._single_word is None:
             return matches
@@ -96,6 +98,7 @@ class AddedTokenPass(tf.Module):
         return Matches(*(tf.gather(part, kept) for part in matches))
 
     def _replaced(self, stream: tf.Tensor, matches: Matches) -> Extracted:
+        """The stream (int32 [n]) with each match replaced by its barrier."""
         starts, ends, literals = matches
         content_starts, content_ends = starts, ends
         size = tf.size(stream, tf.int64)
@@ -203,4 +206,5 @@ def _refuse_stripped_starts(tokens: list[tuple[int, AddedToken, Sequence[int]]])
 
 
 def _flag_vector(flags: list[bool]) -> tf.Tensor | None:
+    """bool [tokens], or `None` where no flag is set."""
     return constant(np.array(flags)) if any(flags) else None

@@ -202,7 +202,7 @@ class GraphTokenizer(tf.Module):
         padding: str | int,
         scalar: bool,
     ) -> dict[str, tf.Tensor]:
-        """Dense inputs; `types` is `None` where all tokens of a single text have one type."""
+        """int32 [batch, width] each; `types` (int32 [m]) is `None` where all tokens have one type."""
         config = self.spec.config
         splits, side = tokens.splits, config.padding_side
         width = None
@@ -264,6 +264,7 @@ class GraphTokenizer(tf.Module):
 
 
 def _as_batch(texts: Any) -> tuple[tf.Tensor, bool]:
+    """Strings as tf.string [batch], and whether a single one was given."""
     texts = tf.convert_to_tensor(texts, tf.string)
     if texts.shape.rank == 0:
         return texts[tf.newaxis], True
@@ -273,10 +274,12 @@ def _as_batch(texts: Any) -> tuple[tf.Tensor, bool]:
 
 
 def _ragged(tokens: Tokens) -> tf.RaggedTensor:
+    """[batch, (tokens)] of int32."""
     return tf.RaggedTensor.from_row_splits(tokens.ids, tokens.splits, validate=False)
 
 
 def _width(lengths: tf.Tensor, max_length: int | tf.Tensor | None, padding: str | int) -> tf.Tensor:
+    """Columns of padded rows, an int64 scalar, by the lengths of all (int64 [batch])."""
     if padding == "max_length":
         if max_length is None:
             raise UserError("padding='max_length' needs max_length")

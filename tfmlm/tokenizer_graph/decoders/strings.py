@@ -35,7 +35,7 @@ def re2_literal(text: str) -> str:
 
 
 def clean_up_spaces(texts: tf.Tensor) -> tf.Tensor:
-    """transformers' ten literal replacements, one after the other."""
+    """tf.string [batch], after transformers' ten literal replacements, one after the other."""
     for found, put in CLEAN_UP:
         texts = replace_all(texts, found, put)
     return texts
@@ -49,7 +49,7 @@ def join_rows(pieces: tf.Tensor, splits: tf.Tensor) -> tf.Tensor:
 
 
 def replace_invalid(texts: tf.Tensor) -> tf.Tensor:
-    """Invalid UTF-8 becomes U+FFFD, as Rust's `from_utf8_lossy` and Python's "replace" do it."""
+    """tf.string [m]: invalid UTF-8 becomes U+FFFD, as Rust and Python's "replace" do it."""
     return tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
 
 

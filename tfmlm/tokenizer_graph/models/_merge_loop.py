@@ -64,6 +64,7 @@ def merge_all(symbols: tf.Tensor, pairs: PairTable) -> tf.Tensor:
 
 
 def _step(symbols: tf.Tensor, entries: tf.Tensor, pairs: PairTable) -> tf.Tensor:
+    """One round: symbols int64 [p + 3] -> fewer of them; `entries`: int64 [p + 2], of each pair."""
     # The first and the last boundary are a separator's, so only those between can be merged.
     inner = entries[1:-1]
     rank = tf.bitwise.right_shift(inner, RANK_SHIFT)
@@ -95,7 +96,7 @@ def _step(symbols: tf.Tensor, entries: tf.Tensor, pairs: PairTable) -> tf.Tensor
 
 
 def _runs(repeated: tf.Tensor, unpreceded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """For each pair: is it the first, third, ... of its run; is the run's first not preceded."""
+    """Is a pair the first, third, ... of its run, is its run's first not preceded: bool [p]."""
     starts = tf.where(tf.logical_not(repeated))[:, 0]
     start = tf.gather(starts, tf.cumsum(tf.cast(tf.logical_not(repeated), tf.int32)) - 1)
     distance = tf.range(tf.size(repeated, tf.int64)) - start

@@ -75,7 +75,13 @@ def best_path(
 
 
 class _Recursion:
-    """One step of Rust's recursion, for all positions from given scores."""
+    """One step of Rust's recursion, for all positions from given scores.
+
+    Args:
+        candidates: see `best_path`.
+        scores: float64 [pieces].
+        count: how many positions there are, an int64 scalar.
+    """
 
     def __init__(self, candidates: Candidates, scores: tf.Tensor, count: tf.Tensor) -> None:
         self._candidates = candidates
@@ -92,7 +98,7 @@ class _Recursion:
         return tf.math.unsorted_segment_max(sums, self._candidates.end, self._count)
 
     def choice(self, sums: tf.Tensor, best: tf.Tensor) -> tf.Tensor:
-        """The longest of the best: the lowest packed one, which has the lowest source."""
+        """int64 [n]: the longest of the best, the lowest packed one (it has the lowest source)."""
         equal = tf.equal(sums, tf.gather(best, self._candidates.end))
         packed = tf.where(equal, self._candidates.packed, tf.int64.max)
         return tf.math.unsorted_segment_min(packed, self._candidates.end, self._count)

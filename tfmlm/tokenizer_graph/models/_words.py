@@ -92,9 +92,10 @@ class SubwordModel(tf.Module):
 
     @abstractmethod
     def _locate(self, stream: tf.Tensor, heads: tf.Tensor) -> Located:
-        """As `_segment`, with the tokens' places in the stream."""
+        """As `_segment`, with what each token covers of the stream (int32 [n])."""
 
     def __call__(self, codepoints: tf.Tensor, splits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """See `Model`: int32 [n], int64 [words + 1] -> int32 [m], int64 [words + 1]."""
         return self.tokens_of(encode_words(codepoints, splits))
 
     def tokens_of(self, words: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -66,11 +66,13 @@ class BPEModel(SubwordModel):
         )
 
     def _segment(self, stream: tf.Tensor, heads: tf.Tensor) -> Segmented:
+        """See `SubwordModel`."""
         symbols = merge_all(self._initial(stream), self._pairs)
         separators = places_of(tf.equal(symbols, self._pairs.separator))
         return Segmented(tf.cast(symbols, tf.int32), separators[:-1] + 1, separators[1:])
 
     def _locate(self, stream: tf.Tensor, heads: tf.Tensor) -> Located:
+        """See `SubwordModel`."""
         found = self._segment(stream, heads)
         count = tf.size(found.tokens, tf.int64)
         # characters of a token: of its string, without the affixes that its place gives it

@@ -72,11 +72,13 @@ class UnigramModel(SubwordModel):
                 )
 
     def _segment(self, stream: tf.Tensor, heads: tf.Tensor) -> Segmented:
+        """See `SubwordModel`."""
         pieces, *_ = self._pieces(stream, heads, locate=False)
         separators = places_of(tf.equal(pieces, self._gap_piece))
         return Segmented(pieces, separators[:-1] + 1, separators[1:])
 
     def _locate(self, stream: tf.Tensor, heads: tf.Tensor) -> Located:
+        """See `SubwordModel`."""
         pieces, begins, ends = self._pieces(stream, heads, locate=True)
         separators = places_of(tf.equal(pieces, self._gap_piece))
         return Located(pieces, separators[:-1] + 1, separators[1:], begins, ends)

@@ -26,13 +26,14 @@ class WordLevelModel(tf.Module):
             )
 
     def __call__(self, codepoints: tf.Tensor, splits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """See `Model`."""
         ids = self._table.lookup(encode_words(codepoints, splits))
         return tf.cast(ids, tf.int32), tf.range(tf.size(splits, tf.int64))
 
     def located(
         self, codepoints: tf.Tensor, splits: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-        """As `SubwordModel.located`."""
+        """See `Model`."""
         return *self(codepoints, splits), splits[:-1], splits[1:]
 
 

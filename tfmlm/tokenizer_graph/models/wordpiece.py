@@ -45,6 +45,7 @@ class WordPieceModel(SubwordModel):
         self._longest = LongestPieces(_pieces(spec))
 
     def _locate(self, stream: tf.Tensor, heads: tf.Tensor) -> Located:
+        """See `SubwordModel`."""
         size = tf.size(stream, tf.int64)
         found = self._longest(stream)
         is_gap = tf.equal(stream, GAP)

@@ -135,12 +135,12 @@ def joins(stream: tf.Tensor, bits: tf.Tensor) -> tf.Tensor:
 
 
 def _after(condition: tf.Tensor) -> tf.Tensor:
-    """The condition of the element before; false for the first."""
+    """bool [n]: the condition of the element before; false for the first."""
     return tf.pad(condition, [[1, 0]])[:-1]
 
 
 def _at(condition: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
-    """The condition at `index`; false where that is -1."""
+    """bool [n]: the condition at `index` (int32 [n]); false where that is -1."""
     return tf.gather(condition, tf.maximum(index, 0)) & (index >= 0)
 
 

@@ -18,6 +18,7 @@ class ByteLevel(tf.Module):
         self._alphabet = ByteAlphabet()
 
     def __call__(self, stream: tf.Tensor) -> tf.Tensor:
+        """See `Normalizer`."""
         return self._alphabet(stream)
 
     def with_sources(self, stream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

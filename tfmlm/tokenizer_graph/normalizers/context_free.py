@@ -87,6 +87,7 @@ class ContextFree(tf.Module):
         self._after = MapTable(probe.changes(list(after)) if after else {})
 
     def __call__(self, stream: tf.Tensor) -> tf.Tensor:
+        """See `Normalizer`."""
         if self._staying is None:
             return self._table(stream)
         return branch(

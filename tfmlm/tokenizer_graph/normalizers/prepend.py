@@ -21,6 +21,7 @@ class PrependText(tf.Module):
         self._length = len(spec.prepend)
 
     def __call__(self, stream: tf.Tensor) -> tf.Tensor:
+        """See `Normalizer`."""
         return self._prepended(stream)[0]
 
     def with_sources(self, stream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -29,7 +30,7 @@ class PrependText(tf.Module):
         return values, spliced_sources(tf.size(stream, tf.int64), index, firsts)
 
     def _prepended(self, stream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """The new stream, its indices (see `splice`), and before what the text was put."""
+        """int32 [m], its indices (see `splice`), and before which elements the text was put."""
         before = previous(stream, ROW)
         firsts = places_of(tf.logical_and(stream < GAP, before >= GAP))
         index = splice(tf.size(stream, tf.int64), firsts, firsts, self._length)

@@ -29,6 +29,7 @@ class Replace(tf.Module):
             self._literal = LiteralMatcher([tuple(map(ord, spec.pattern.text))])
 
     def __call__(self, stream: tf.Tensor) -> tf.Tensor:
+        """See `Normalizer`."""
         literal = self._literal
         if literal is None:
             starts, ends = self._regex(stream, tf.fill(tf.shape(stream), False))
@@ -52,7 +53,7 @@ class Replace(tf.Module):
     def _put(
         self, stream: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """The new stream and its indices, see `splice`."""
+        """The new stream, int32 [m], and its indices, see `splice`."""
         index = splice(tf.size(stream, tf.int64), starts, ends, self._length)
         return tf.gather(tf.concat([stream, self._content], 0), index), index
 

@@ -22,6 +22,7 @@ class Chain(tf.Module):
         self.parts = parts
 
     def __call__(self, stream: tf.Tensor) -> tf.Tensor:
+        """See `Normalizer`."""
         for part in self.parts:
             stream = part(stream)
         return stream

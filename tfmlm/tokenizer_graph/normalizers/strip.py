@@ -22,6 +22,7 @@ class Strip(tf.Module):
         self._space = FlagTable(probe.vanishing([StripNormalizer(True, True).to_json()]))
 
     def __call__(self, stream: tf.Tensor) -> tf.Tensor:
+        """See `Normalizer`."""
         if not (self._left or self._right):
             return stream
         space = self._space(stream)
@@ -33,6 +34,7 @@ class Strip(tf.Module):
         return tf.gather(stream, kept), kept
 
     def _strip(self, stream: tf.Tensor, space: tf.Tensor) -> tf.Tensor:
+        """int32 [n] -> int32 [m]; `space`: bool [n], what is whitespace."""
         return tf.boolean_mask(stream, self._kept(stream, space))
 
     def _kept(self, stream: tf.Tensor, space: tf.Tensor) -> tf.Tensor:

@@ -30,6 +30,7 @@ class Reorder(tf.Module):
         self.rank = ValueTable(values, 0)
 
     def __call__(self, stream: tf.Tensor) -> tf.Tensor:
+        """See `Normalizer`."""
         ranks = self.rank(stream)
         later = following(ranks, 0)
         wrong = tf.logical_and(later > 0, ranks > later)
@@ -41,6 +42,7 @@ class Reorder(tf.Module):
         return tf.gather(stream, order), tf.gather(flags, order)
 
     def _sort(self, stream: tf.Tensor, ranks: tf.Tensor) -> tf.Tensor:
+        """int32 [n], in order by the classes of all (int32 [n])."""
         return tf.gather(stream, self._order(ranks))
 
     def _order(self, ranks: tf.Tensor) -> tf.Tensor:
@@ -78,6 +80,7 @@ class Compose(tf.Module):
         self._soft = FlagTable({b for _, b in pairs if b not in marks})
 
     def __call__(self, stream: tf.Tensor) -> tf.Tensor:
+        """See `Normalizer`."""
         stream, removed, _ = self._composed(stream)
         return tf.boolean_mask(stream, tf.logical_not(removed))
 
@@ -191,6 +194,7 @@ class UnicodeForm(tf.Module):
             )
 
     def __call__(self, stream: tf.Tensor) -> tf.Tensor:
+        """See `Normalizer`."""
         if not self._composes:
             return self._full(stream)
         return branch(
@@ -200,6 +204,7 @@ class UnicodeForm(tf.Module):
         )
 
     def _full(self, stream: tf.Tensor) -> tf.Tensor:
+        """int32 [n] -> int32 [m], whether or not it is normalized already."""
         stream = self._reorder(self._decompose(stream))
         return self._compose(stream) if self._composes else stream
 

@@ -68,10 +68,12 @@ class ByteAlphabet(tf.Module):
         )
 
     def _narrow(self, stream: tf.Tensor) -> tf.Tensor:
+        """int32 [n] of ASCII and barriers -> int32 [n]."""
         characters = tf.gather(self._characters, tf.minimum(stream, 0xFF))
         return tf.where(stream < 0x80, characters, stream)
 
     def _expand(self, stream: tf.Tensor, flags: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """As `with_flags`: int32 [n], bool [n] -> int32 [m], bool [m]."""
         lengths = tf.cast(utf8_lengths(stream), tf.int32)
         four = tf.range(tf.size(stream)) * 4
         place = tf.raw_ops.RaggedRange(

@@ -18,6 +18,7 @@ class _Table(tf.Module):
 
     def __call__(self, keys: tf.Tensor) -> tf.Tensor:
         # `StaticHashTable.lookup` with a default that is no argument of the branches around it
+        """Keys [...] -> values [...]."""
         values = tf.raw_ops.LookupTableFindV2(
             table_handle=self._table.resource_handle, keys=keys, default_value=self._default
         )

@@ -101,6 +101,7 @@ class _MatrixMatch(tf.Module):
         self._window = constant(np.arange(longest, dtype=np.int64))
 
     def __call__(self, stream: tf.Tensor, places: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """int32 [n], int64 [m] -> length (int64 [m], 0 if none) and number (int32 [m]) there."""
         last = tf.size(stream, tf.int64) - 1
         window = tf.gather(stream, tf.minimum(column(places) + self._window, last))
         equal = tf.logical_or(tf.equal(column(window), self._matrix), self._unused)
@@ -132,6 +133,7 @@ class _TrieMatch(tf.Module):
         self._ends = constant(np.array(ends, np.int32))
 
     def __call__(self, stream: tf.Tensor, places: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """int32 [n], int64 [m] -> length (int64 [m], 0 if none) and number (int32 [m]) there."""
         last = tf.size(stream, tf.int64) - 1
         wide = tf.cast(stream, tf.int64)
 

@@ -146,12 +146,14 @@ class RegexMatcher(tf.Module):
 
 
 def _or(first: tf.Tensor | bool, second: tf.Tensor | bool) -> tf.Tensor | bool:
+    """bool [...], or a bool where both are."""
     if isinstance(first, bool) and isinstance(second, bool):
         return first or second
     return tf.logical_or(first, second)
 
 
 def _and(first: tf.Tensor | bool, second: tf.Tensor | bool) -> tf.Tensor | bool:
+    """bool [...], or a bool where both are."""
     if isinstance(first, bool) and isinstance(second, bool):
         return first and second
     return tf.logical_and(first, second)

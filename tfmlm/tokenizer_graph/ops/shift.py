@@ -48,5 +48,6 @@ def upper_bound(ascending: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
 
 
 def _bound(op: Any, ascending: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+    """[n], [m] -> int64 [m]."""
     rows = tf.expand_dims(ascending, 0), tf.expand_dims(values, 0)
     return tf.squeeze(op(sorted_inputs=rows[0], values=rows[1], out_type=tf.int64), 0)

@@ -78,7 +78,9 @@ def _distinct_pages(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 class FlagTable(tf.Module):
     """A boolean for every value of the stream, false for barriers unless said otherwise."""
 
-    def __init__(self, members: Sequence[int] | np.ndarray | set[int], barriers: bool = False):
+    def __init__(
+        self, members: Sequence[int] | np.ndarray | set[int], barriers: bool = False
+    ) -> None:
         super().__init__()
         flags = np.zeros(LIMIT, np.int32)
         flags[np.fromiter(members, np.int64)] = 1
@@ -152,6 +154,7 @@ class MapTable(tf.Module):
     def _expand(self, first: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
         # One range op makes the new text: ranges of the pool lie above LIMIT, a single code
         # point c is the range [c, c + 1), a dropped one is empty.
+        """int32 [n], int32 [n] -> int32 [m]; `first` and `lengths` as in `__call__`."""
         values = tf.raw_ops.RaggedRange(
             starts=first, limits=first + lengths, deltas=tf.ones_like(first)
         ).rt_dense_values

@@ -77,7 +77,7 @@ class PlainRows(tf.Module):
         return tf.strings.regex_full_match(texts, self._row)
 
     def mask_spans(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The bytes of the mask tokens in plain rows, see `literal_spans`."""
+        """Plain rows, tf.string [batch] -> where mask tokens are in them, see `literal_spans`."""
         return literal_spans(texts, self._mask)
 
 

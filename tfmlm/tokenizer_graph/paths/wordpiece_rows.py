@@ -203,7 +203,7 @@ class WordPieceRows(tf.Module):
         return tf.reduce_any(distance > self._limit + 1)
 
     def spelled_quickly(self, entries: tf.Tensor, splits: tf.Tensor) -> tf.Tensor:
-        """As `spelled`, where no word is over the limit."""
+        """As `spelled`, int32 [n] -> tf.string [batch], where no word is over the limit."""
         return tf.raw_ops.UnicodeEncode(
             input_values=tf.bitwise.bitwise_and(entries, DROPPED),
             input_splits=splits,
@@ -245,7 +245,7 @@ class WordPieceRows(tf.Module):
         )
 
     def _shorten(self, entries: tf.Tensor) -> tf.Tensor:
-        """Makes every word over the limit of characters one unknown letter."""
+        """int32 [n] -> int32 [n]: every word over the limit becomes one unknown letter."""
         ends = places_of(entries >= BREAK)
         kept = tf.cumsum(tf.cast(tf.not_equal(entries, DROPPED), tf.int64))
         total = tf.gather(kept, ends)

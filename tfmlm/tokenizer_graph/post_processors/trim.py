@@ -64,6 +64,7 @@ class Trim(tf.Module):
     def _trimmed(
         self, tokens: Tokens, offsets: tf.Tensor, stripped: tf.Tensor, add_prefix_space: bool
     ) -> tf.Tensor:
+        """One step of `__call__`: int64 [m, 2] -> int64 [m, 2]."""
         leading, trailing, is_space = tf.unstack(tf.gather(self._counts, tokens.ids), axis=1)
         before, behind = tf.unstack(stripped, axis=1)
         leading += before + is_space * behind

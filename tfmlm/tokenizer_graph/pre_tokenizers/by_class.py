@@ -56,6 +56,7 @@ class IsolateOrRemove(InPlace):
         self._removes = bool((classes == REMOVED).any())
 
     def __call__(self, stream: tf.Tensor, starts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """See `PreTokenizer`."""
         classes = self._classes(stream)
         isolated = tf.equal(classes, ISOLATED)
         before = previous(isolated, False)

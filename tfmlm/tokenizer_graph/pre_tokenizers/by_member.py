@@ -20,6 +20,7 @@ class SplitAtMembers(InPlace):
         self._invert = invert
 
     def __call__(self, stream: tf.Tensor, starts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """See `PreTokenizer`."""
         inside = self._members(stream)
         firsts = flags_of_single(inside)
         return split_at(stream, starts, inside, firsts, self._behavior, self._invert)

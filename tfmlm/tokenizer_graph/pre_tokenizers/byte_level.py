@@ -30,6 +30,7 @@ class ByteLevel(tf.Module):
         self._alphabet = ByteAlphabet() if spell else None
 
     def __call__(self, stream: tf.Tensor, starts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """See `PreTokenizer`."""
         if self._add_prefix_space:
             lacking = self._lacking(stream, starts)
             stream, starts = put_before(stream, starts, lacking, SPACE)

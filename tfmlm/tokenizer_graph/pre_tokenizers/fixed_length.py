@@ -19,6 +19,7 @@ class EveryNth(InPlace):
         self._length = length
 
     def __call__(self, stream: tf.Tensor, starts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """See `PreTokenizer`."""
         position = tf.range(tf.size(stream, tf.int64))
         within = position - last_true(boundaries(stream, starts))
         return stream, tf.logical_or(starts, tf.equal(within % self._length, 0))

@@ -38,6 +38,7 @@ class Gpt2Split(InPlace):
         self._classes = ValueTable(classes, BARRIER)
 
     def __call__(self, stream: tf.Tensor, starts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """See `PreTokenizer`."""
         classes = self._classes(stream)
         edge = boundaries(stream, starts)
         before = previous(classes, BARRIER)

@@ -28,6 +28,7 @@ class Metaspace(tf.Module):
         self._split = spec.split
 
     def __call__(self, stream: tf.Tensor, starts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """See `PreTokenizer`."""
         return self.with_sources(stream, starts)[:2]
 
     def with_sources(

@@ -18,6 +18,7 @@ class Chain(tf.Module):
         self._parts = parts
 
     def __call__(self, stream: tf.Tensor, starts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """See `PreTokenizer`."""
         for part in self._parts:
             stream, starts = part(stream, starts)
         return stream, starts

@@ -29,6 +29,7 @@ class SplitAtMatches(InPlace):
             self._literal = LiteralMatcher([tuple(map(ord, spec.pattern.text))])
 
     def __call__(self, stream: tf.Tensor, starts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """See `PreTokenizer`."""
         if self._regex is not None:
             first, last = self._regex(stream, starts)
         else:
@@ -52,6 +53,7 @@ class SplitAtPositions(InPlace):
         self._removes_all = removes_all
 
     def __call__(self, stream: tf.Tensor, starts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """See `PreTokenizer`."""
         if self._removes_all:
             return tf.where(stream < GAP, GAP, stream), starts
         return stream, tf.logical_or(starts, self._regex.positions(stream, starts))

@@ -51,7 +51,7 @@ def split_at(
 
 
 def flags_of_single(inside: tf.Tensor) -> tf.Tensor:
-    """`firsts` for matches of one element each."""
+    """bool [n]: `firsts` for matches of one element each (`inside`: bool [n])."""
     before = previous(inside, False)
     return tf.logical_or(inside, before)
 
