@@ -133,3 +133,23 @@ def test_commands_import_nothing_heavy_before_they_run() -> None:
     for path in sources("cli"):
         loaded = {module.split(".")[0] for module, _ in imports(path, at_import_only=True)}
         assert not HEAVY & loaded, path
+
+
+def test_every_tensor_of_the_tokenizer_graph_has_a_shape() -> None:
+    """A function that takes or gives a tensor says its shape, or the protocol that does."""
+    said = re.compile(r"\[[^\]]*\]|scalar|See `")
+    missing = []
+    for path in sources("tokenizer_graph"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        bodies = [
+            node.body for node in ast.walk(tree) if isinstance(node, ast.Module | ast.ClassDef)
+        ]
+        for function in (item for body in bodies for item in body):
+            if not isinstance(function, ast.FunctionDef) or function.name == "__init__":
+                continue
+            tensors = [ast.unparse(function.args), ast.unparse(function.returns or ast.Constant(0))]
+            if any("tf.Tensor" in text for text in tensors):
+                documented = said.search(ast.get_docstring(function) or "")
+                if not documented:
+                    missing.append(f"{path.relative_to(ROOT)}:{function.lineno} {function.name}")
+    assert not missing

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import tfmlm
 from tests.export import plain_tensorflow
 from tests.export.exported import bert, loaded_bert, masked_texts
+from tfmlm.cli.main import main
 
 HERE = Path(__file__).parent
 #: Interpreters with other releases of TensorFlow, separated by colons.
@@ -74,6 +76,45 @@ def run_plain(python, mode):
 @pytest.mark.parametrize("mode", ["session", "functions"])
 def test_a_process_with_tensorflow_alone(mode):
     assert run_plain(sys.executable, mode) == tf.__version__
+
+
+#: Loads an export without TF Text and with it, and prints the error and the rows of ids.
+WITH_TF_TEXT = """
+import json, sys
+import tensorflow as tf
+try:
+    tf.saved_model.load(sys.argv[1])
+except Exception as error:
+    print(json.dumps(str(error)))
+import tensorflow_text
+tokenize = tf.saved_model.load(sys.argv[1]).signatures["tokenize"]
+out = tokenize(text=tf.constant(json.load(sys.stdin)))
+ids = tf.ragged.boolean_mask(out["input_ids"], out["attention_mask"] > 0)
+assert not {"tfmlm", "transformers"} & set(sys.modules)
+print(json.dumps(ids.to_list()))
+"""
+
+
+def test_ops_text_needs_what_inspect_says(tmp_path, capsys):
+    """The fast tokenizer's ids by TF Text's op, in a process that imports TF Text."""
+    path = tfmlm.export_saved_model(bert().model, bert().tokenizer, tmp_path / "export", ops="text")
+    assert main(["inspect", path]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    op = "FastWordpieceTokenizeWithOffsets"
+    assert f"needs TF Text ({op}): import tensorflow_text before loading it" in printed
+    texts = [*masked_texts(30, "[MASK]", seed=6), "", "Café, 漢字!", "[MASK]x unaffable" * 3]
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", WITH_TF_TEXT, path],
+        input=json.dumps(texts),
+        capture_output=True,
+        text=True,
+        env={k: v for k, v in os.environ.items() if not k.startswith(("TF_", "PYTHONPATH"))},
+        cwd=HERE,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    error, ids = map(json.loads, done.stdout.splitlines())
+    assert f"Op type not registered '{op}'" in error
+    assert ids == bert().tokenizer(texts)["input_ids"]
 
 
 def saved_model_cli(*arguments):

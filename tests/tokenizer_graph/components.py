@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 
 from tfmlm.tokenizer_graph import registry
 from tfmlm.tokenizer_graph.component import GAP, ROW, BuildContext
-from tfmlm.tokenizer_graph.ops.shift import places_of
+from tfmlm.tokenizer_graph.ops.shift import positions_of
 from tfmlm.tokenizer_graph.ops.text import cut_words, decode_rows, encode_words
 from tfmlm.tokenizer_graph.spec import parse
 
@@ -40,7 +40,7 @@ def check_normalizer(component: dict[str, Any], texts: Sequence[str]) -> None:
 
     def normalize(rows: tf.Tensor) -> tf.Tensor:
         stream = module(decode_rows(rows))
-        ends = places_of(tf.equal(stream, ROW))
+        ends = positions_of(tf.equal(stream, ROW))
         splits = tf.concat([[0], ends - tf.range(tf.size(ends, tf.int64))], 0)
         return encode_words(tf.boolean_mask(stream, stream < GAP), splits)
 

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 from tfmlm.tokenizer_graph import GraphTokenizer
 
 
-def plain(tokenizer: Tokenizer) -> Tokenizer:
+def untruncated(tokenizer: Tokenizer) -> Tokenizer:
     """A copy without truncation and padding."""
     copy = Tokenizer.from_str(tokenizer.to_str())
     copy.no_truncation()
@@ -22,7 +22,7 @@ def differences(
     graph: GraphTokenizer, rust: Tokenizer, texts: Sequence[str | bytes], batch: int = 2048
 ) -> list[tuple[str | bytes, list[int], list[int]]]:
     """(text, graph's ids, Rust's ids) of all texts that differ; bytes may be invalid UTF-8."""
-    rust = plain(rust)
+    rust = untruncated(rust)
     found = []
     for start in range(0, len(texts), batch):
         part = list(texts[start : start + batch])
@@ -45,7 +45,7 @@ def assert_offsets_equal(
     graph: GraphTokenizer, rust: Tokenizer, texts: Sequence[str], batch: int = 2048
 ) -> None:
     """Fails if a token stands elsewhere than the Rust library says, in characters or bytes."""
-    rust = plain(rust)
+    rust = untruncated(rust)
     wrong = []
     for start in range(0, len(texts), batch):
         part = list(texts[start : start + batch])

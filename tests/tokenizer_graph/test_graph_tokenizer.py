@@ -12,7 +12,7 @@ from tokenizers import AddedToken
 
 import tfmlm
 from tests.tokenizer_graph import trained
-from tests.tokenizer_graph.parity import assert_ids_equal, differences, plain
+from tests.tokenizer_graph.parity import assert_ids_equal, differences, untruncated
 from tests.tokenizer_graph.texts import long_real_texts, mixed
 from tfmlm.errors import UserError
 from tfmlm.tokenizer_graph import hostile
@@ -74,7 +74,7 @@ def test_decode_equals_transformers(graphs, name):
     rows = [
         [rng.randrange(graph.vocab_size) for _ in range(rng.randint(0, 10))] for _ in range(1500)
     ]
-    rust = plain(tokenizer.backend_tokenizer)
+    rust = untruncated(tokenizer.backend_tokenizer)
     rows += [encoding.ids for encoding in rust.encode_batch(mixed(34, 1000))]
     ragged = tf.ragged.constant(rows, dtype=tf.int32)
     for skip in (True, False):
@@ -183,7 +183,7 @@ def test_mask_that_a_normalizer_makes_has_no_span():
     mask = AddedToken("[MASK]", special=True, normalized=True)
     tokenizer.backend_tokenizer.add_special_tokens([mask])
     graph = tfmlm.GraphTokenizer.from_tokenizer(tokenizer)
-    rust = plain(tokenizer.backend_tokenizer)
+    rust = untruncated(tokenizer.backend_tokenizer)
     texts = ["[MASK] is here", "[MA\u0301SK] is not", "x [MASK] [MASK]", "[mask]"]
     encoded = graph.encode(texts)
     want = [rust.encode(text, add_special_tokens=False).ids for text in texts]

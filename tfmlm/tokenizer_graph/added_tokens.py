@@ -19,7 +19,7 @@ from tfmlm.tokenizer_graph.ops.branches import branch
 from tfmlm.tokenizer_graph.ops.edit import alternate
 from tfmlm.tokenizer_graph.ops.matching import LiteralMatcher, Matches
 from tfmlm.tokenizer_graph.ops.regex import rust_class
-from tfmlm.tokenizer_graph.ops.shift import lower_bound, places_of, previous
+from tfmlm.tokenizer_graph.ops.shift import lower_bound, positions_of, previous
 from tfmlm.tokenizer_graph.ops.tables import MAX_ADDED_TOKENS, FlagTable, constant
 from tfmlm.tokenizer_graph.spec import AddedToken
 
@@ -94,7 +94,7 @@ class AddedTokenPass(tf.Module):
         matches = self._matcher(stream, candidates)
         if self._single_word is None:
             return matches
-        kept = places_of(self._is_allowed(stream, *matches))
+        kept = positions_of(self._is_allowed(stream, *matches))
         return Matches(*(tf.gather(part, kept) for part in matches))
 
     def _replaced(self, stream: tf.Tensor, matches: Matches) -> Extracted:
@@ -103,7 +103,7 @@ class AddedTokenPass(tf.Module):
         content_starts, content_ends = starts, ends
         size = tf.size(stream, tf.int64)
         if self._lstrip is not None or self._rstrip is not None:
-            solid = places_of(tf.logical_not(self._space(stream)))
+            solid = positions_of(tf.logical_not(self._space(stream)))
             if self._rstrip is not None:
                 # the first element at or after the end that is no whitespace: a ROW at the latest
                 stop = tf.gather(solid, lower_bound(solid, ends))

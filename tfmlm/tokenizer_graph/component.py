@@ -25,10 +25,12 @@ TensorFlow 2.12's core only, keep no Python state, and never assert on content.
 
 - *code point*: one value of Unicode; *element*: one value of the stream.
 - *row*: one text of the batch; *word*: what a pre-tokenizer cuts out of a row; *piece*: an entry of
-  a model's vocabulary; *token*: an id in the output.
+  a model's vocabulary (WordPiece's and SentencePiece's own word); *token*: an id in the output.
 - *added token*: an entry of `added_tokens`, found in the text itself; *special token*: one of those
   that the post-processor puts around texts.
-- *plain row*: one whose ids a few string ops can find, without code points (`paths/strings.py`).
+- *fast row*: one whose ids a few string ops can find, without code points (`paths/strings.py`).
+- *template*: the ids that the post-processor puts before and behind a text: `[CLS] $A [SEP]`.
+- *mark*: a combining mark of Unicode, such as an accent; *mask*: the mask token or its id.
 - *source* of an element: the element of the stream before, at which Rust says it stands.
 - *probing*: asking the installed Rust library (`probe.py`).
 """
@@ -143,7 +145,7 @@ class Model(Protocol):
     def located(
         self, codepoints: tf.Tensor, splits: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-        """As a call, with the place of each token.
+        """As a call, with the position of each token.
 
         Returns:
             ids int32 [m], splits int64 [words + 1], and the first position and the one behind the
@@ -197,13 +199,13 @@ class BuildContext:
     Attributes:
         spec: the whole tokenizer.
         tokenizer: the Rust tokenizer built from the same JSON, to probe.
-        around: ids before and behind a single text.
+        template_ids: ids that the template of a single text has before and behind it.
         special: byte strings, not UTF-8, that stand for ids among words (`paths/strings.py`).
     """
 
     spec: specs.TokenizerSpec
     tokenizer: Tokenizer
-    around: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
+    template_ids: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
     special: Mapping[bytes, int] = field(default_factory=dict)
 
     @property

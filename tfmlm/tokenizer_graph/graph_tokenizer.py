@@ -65,7 +65,7 @@ class GraphTokenizer(tf.Module):
     def _build(self, spec: TokenizerSpec, ops: str) -> None:
         context = BuildContext(spec=spec, tokenizer=spec.rust)
         single, pair = probe_templates(context)
-        context = replace(context, around=(single.fixed[0], single.fixed[1]))
+        context = replace(context, template_ids=(single.fixed[0], single.fixed[1]))
         self._single, self._pair = Assembler(single), Assembler(pair)
         self._path, self._general = choose(context, self._single, ops)
         self._decoder = GraphDecoder(context)
@@ -202,7 +202,7 @@ class GraphTokenizer(tf.Module):
         padding: str | int,
         scalar: bool,
     ) -> dict[str, tf.Tensor]:
-        """int32 [batch, width] each; `types` (int32 [m]) is `None` where all tokens have one type."""
+        """int32 [batch, width] each; `types` (int32 [m]) is `None` where all have one type."""
         config = self.spec.config
         splits, side = tokens.splits, config.padding_side
         width = None

@@ -43,15 +43,15 @@ def _graph(family: str):
     return GraphTokenizer.from_tokenizer(rust), rust, mask
 
 
-def _is_plain(graph: GraphTokenizer, texts: list[str]) -> list[bool]:
+def _is_fast(graph: GraphTokenizer, texts: list[str]) -> list[bool]:
     return graph._path.fast.matches(tf.constant(texts)).numpy().tolist()
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_ordinary_text_is_plain(family):
+def test_ordinary_text_is_fast(family):
     graph, _, mask = _graph(family)
     texts = [f"The cat, it's {mask} on the mat.", "", "“Well” – 9 euros", f"{mask}", "a"]
-    assert _is_plain(graph, texts) == [True] * 5
+    assert _is_fast(graph, texts) == [True] * 5
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -60,7 +60,7 @@ def test_what_needs_tables_is_not_plain(family):
     specials = [t.content for t in rust.get_added_tokens_decoder().values() if t.content != mask]
     texts = [f"a {token} b" for token in specials]
     texts += ["a\u0301", "中", "a\x00b", "\x01", "\u200b", "\xa0"]
-    assert not any(_is_plain(graph, texts))
+    assert not any(_is_fast(graph, texts))
     invalid = [b"\xff", b"a \xff b", b"\xe2\x96\x81\xff", b"caf\xc3"]
     assert_ids_equal(graph, rust, [*invalid, *(mask.encode() + text for text in invalid)])
 
@@ -68,7 +68,7 @@ def test_what_needs_tables_is_not_plain(family):
 @pytest.mark.parametrize("family", ROWS)
 def test_words_over_the_limit_are_not_plain(family):
     graph, _, _ = _graph(family)
-    assert _is_plain(graph, ["x" * 100, "x" * 101, "x" * 100 + " " + "x" * 100]) == [
+    assert _is_fast(graph, ["x" * 100, "x" * 101, "x" * 100 + " " + "x" * 100]) == [
         True,
         False,
         True,
@@ -78,7 +78,7 @@ def test_words_over_the_limit_are_not_plain(family):
 @pytest.mark.parametrize("family", WORDS)
 def test_spaces_beside_spaces_are_not_plain(family):
     graph, _, _ = _graph(family)
-    assert not any(_is_plain(graph, ["a  b", "a\tb", "a\n", "  ", SPACED]))
+    assert not any(_is_fast(graph, ["a  b", "a\tb", "a\n", "  ", SPACED]))
 
 
 def _texts(mask: str, count: int, seed: int) -> list[str]:
@@ -96,10 +96,10 @@ def test_no_text_differs(family):
     graph, rust, mask = _graph(family)
     texts = [*_texts(mask, 4000, seed=5), *english_texts(200), SPACED]
     assert_ids_equal(graph, rust, texts)
-    flags = _is_plain(graph, texts)
-    plain = [text for text, flag in zip(texts, flags, strict=True) if flag]
-    assert len(plain) > 500 and len(texts) - len(plain) > 500
-    assert_ids_equal(graph, rust, plain)  # batches without any other row
+    flags = _is_fast(graph, texts)
+    fast = [text for text, flag in zip(texts, flags, strict=True) if flag]
+    assert len(fast) > 500 and len(texts) - len(fast) > 500
+    assert_ids_equal(graph, rust, fast)  # batches without any other row
 
 
 @pytest.mark.parametrize("family", [*WORDS, "bert_uncased"])
@@ -119,7 +119,7 @@ def test_spaces_that_a_mask_token_strips(family, lstrip, rstrip):
         *_texts(mask, 600, seed=7),
     ]
     assert_ids_equal(graph, rust, texts)
-    assert sum(_is_plain(graph, texts)) > 150
+    assert sum(_is_fast(graph, texts)) > 150
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -133,7 +133,7 @@ def test_mask_spans(family):
         ]
         for text in texts
     ]
-    flags = _is_plain(graph, texts)
+    flags = _is_fast(graph, texts)
     for batch in (range(len(texts)), [k for k, flag in enumerate(flags) if flag]):
         encoded = graph.encode([texts[k] for k in batch])
         assert encoded.mask_spans.to_list() == [want[k] for k in batch]

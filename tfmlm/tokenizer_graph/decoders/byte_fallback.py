@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfmlm.tokenizer_graph.decoders.strings import replace_invalid
-from tfmlm.tokenizer_graph.ops.shift import column, lower_bound, places_of, previous
+from tfmlm.tokenizer_graph.ops.shift import column, lower_bound, positions_of, previous
 from tfmlm.tokenizer_graph.ops.tables import constant
 
 
@@ -32,7 +32,7 @@ class ByteRuns(tf.Module):
         row_start = tf.scatter_nd(column(in_bounds), ones, count[tf.newaxis]) > 0
         joins = tf.logical_and(tf.logical_and(is_byte, before), tf.logical_not(row_start))
         run = tf.cumsum(tf.cast(tf.logical_not(joins), tf.int64)) - 1
-        runs = places_of(tf.logical_not(joins))
+        runs = positions_of(tf.logical_not(joins))
         total = tf.size(runs)
         joined = tf.strings.unsorted_segment_join(pieces, run, total)
         marks = tf.strings.unsorted_segment_join(

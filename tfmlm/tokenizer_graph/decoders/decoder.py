@@ -15,7 +15,7 @@ from tfmlm.tokenizer_graph import spec as specs
 from tfmlm.tokenizer_graph.component import BuildContext
 from tfmlm.tokenizer_graph.decoders.byte_fallback import ByteRuns
 from tfmlm.tokenizer_graph.decoders.parts import Part
-from tfmlm.tokenizer_graph.decoders.pieces import PieceTable, place_strings
+from tfmlm.tokenizer_graph.decoders.pieces import PieceTable, strings_by_position
 from tfmlm.tokenizer_graph.decoders.strings import (
     byte_of,
     clean_up_spaces,
@@ -23,7 +23,7 @@ from tfmlm.tokenizer_graph.decoders.strings import (
     replace_invalid,
 )
 from tfmlm.tokenizer_graph.ops.byte_alphabet import byte_characters
-from tfmlm.tokenizer_graph.ops.shift import lower_bound, places_of
+from tfmlm.tokenizer_graph.ops.shift import lower_bound, positions_of
 from tfmlm.tokenizer_graph.ops.tables import constant
 
 
@@ -44,17 +44,17 @@ class GraphDecoder(tf.Module):
         by_token, self._joining, self._whole = cut(parts)
         # tokenizers joins by spaces where there is no decoder
         decode = " ".join if decoder is None else _token_decoder(by_token)
-        places = place_strings([token or "" for token in tokens], decode)
+        positions = strings_by_position([token or "" for token in tokens], decode)
         if self._joins(specs.ByteLevelDecoder):
-            encoded = _bytes_of_characters(places)
+            encoded = _bytes_of_characters(positions)
         else:
-            encoded = [tuple(text.encode() for text in place) for place in places]
+            encoded = [tuple(text.encode() for text in position) for position in positions]
         self._runs = None
         if self._joins(specs.ByteFallback):
-            values = [byte_of(place[0]) for place in places]
+            values = [byte_of(position[0]) for position in positions]
             encoded = [
-                place if value is None else (bytes([value]),) * 4
-                for place, value in zip(encoded, values, strict=True)
+                position if value is None else (bytes([value]),) * 4
+                for position, value in zip(encoded, values, strict=True)
             ]
             self._runs = ByteRuns([value is not None for value in values])
         self._pieces = PieceTable(encoded)
@@ -68,7 +68,7 @@ class GraphDecoder(tf.Module):
         """int32 [m] in rows (int64 [batch + 1]) -> tf.string [batch]; unknown ids are left out."""
         ids = tf.where(tf.logical_or(ids < 0, ids >= self._size), self._size, ids)
         dropped = tf.gather(self._special if skip_special_tokens else self._dropped, ids)
-        kept = places_of(tf.logical_not(dropped))
+        kept = positions_of(tf.logical_not(dropped))
         ids = tf.gather(ids, kept)
         splits = lower_bound(kept, splits)
         pieces = self._pieces(ids, splits)
@@ -99,7 +99,7 @@ def _token_decoder(parts: Sequence[Part]) -> Callable[[list[str]], str]:
     return decode
 
 
-def _bytes_of_characters(places: list[tuple[str, str, str, str]]) -> list[tuple[bytes, ...]]:
+def _bytes_of_characters(positions: list[tuple[str, str, str, str]]) -> list[tuple[bytes, ...]]:
     """Texts in GPT-2's byte alphabet to bytes; a text with another character stays as it is."""
     byte = {chr(c): number for number, c in enumerate(byte_characters())}
 
@@ -108,4 +108,4 @@ def _bytes_of_characters(places: list[tuple[str, str, str, str]]) -> list[tuple[
             return bytes(byte[c] for c in text)
         return text.encode()
 
-    return [tuple(convert(text) for text in place) for place in places]
+    return [tuple(convert(text) for text in position) for position in positions]

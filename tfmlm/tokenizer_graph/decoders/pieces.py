@@ -1,4 +1,4 @@
-"""Decoding by a table: the string of each id at each place of its row, probed from Rust."""
+"""Decoding by a table: the string of each id at each position of its row, probed from Rust."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from tfmlm.tokenizer_graph.ops.shift import places_of
+from tfmlm.tokenizer_graph.ops.shift import positions_of
 from tfmlm.tokenizer_graph.ops.tables import constant
 
 MIDDLE, FIRST, LAST, ONLY = range(4)
@@ -15,7 +15,7 @@ MIDDLE, FIRST, LAST, ONLY = range(4)
 COMPANY = "\ue0b7"
 
 
-def place_strings(
+def strings_by_position(
     tokens: Sequence[str], decode: Callable[[list[str]], str]
 ) -> list[tuple[str, str, str, str]]:
     """What each token becomes in the middle, as first, as last, and as only token of its row.
@@ -45,17 +45,17 @@ def _between(text: str, before: str, after: str) -> str:
 
 
 class PieceTable(tf.Module):
-    """The string that each id contributes, by its place in its row.
+    """The string that each id contributes, by its position in its row.
 
     Args:
-        places: strings of each id in the middle, as first, as last, as only token.
+        positions: strings of each id in the middle, as first, as last, as only token.
     """
 
-    def __init__(self, places: Sequence[tuple[bytes, ...]]) -> None:
+    def __init__(self, positions: Sequence[tuple[bytes, ...]]) -> None:
         super().__init__()
         strings: dict[bytes, int] = {b"": 0}
         columns = [
-            [strings.setdefault(place[column], len(strings)) for place in places] + [0]
+            [strings.setdefault(position[column], len(strings)) for position in positions] + [0]
             for column in range(4)
         ]
         self._strings = constant(list(strings))
@@ -67,12 +67,12 @@ class PieceTable(tf.Module):
         """Ids int32 [m] in rows (int64 [batch + 1]) -> tf.string [m]."""
         if self._all is None:
             return tf.gather(self._strings, tf.gather(self._middle, ids))
-        full = places_of(splits[1:] > splits[:-1])
+        full = positions_of(splits[1:] > splits[:-1])
         ones = tf.ones_like(full, tf.int32)
         ends = [tf.gather(splits[:-1], full), tf.gather(splits[1:], full) - 1]
-        place = tf.scatter_nd(
+        position = tf.scatter_nd(
             tf.concat(ends, 0)[:, tf.newaxis],
             tf.concat([ones * FIRST, ones * LAST], 0),
             tf.shape(ids, tf.int64),
         )
-        return tf.gather(self._strings, tf.gather_nd(self._all, tf.stack([place, ids], 1)))
+        return tf.gather(self._strings, tf.gather_nd(self._all, tf.stack([position, ids], 1)))

@@ -45,10 +45,10 @@ class LongestPieces(PieceTrie):
             entries = self.next_step(tf.gather(node, active), tf.gather(grams, following))
             longer = _longest_of(entries, following)
             better = tf.where(longer.numbers >= 0)
-            places = tf.gather(starts, better)  # [m, 1], as the scatter takes it
-            ends = tf.tensor_scatter_nd_update(ends, places, tf.gather_nd(longer.ends, better))
+            positions = tf.gather(starts, better)  # [m, 1], as the scatter takes it
+            ends = tf.tensor_scatter_nd_update(ends, positions, tf.gather_nd(longer.ends, better))
             numbers = tf.tensor_scatter_nd_update(
-                numbers, places, tf.gather_nd(longer.numbers, better)
+                numbers, positions, tf.gather_nd(longer.numbers, better)
             )
             return starts, following + STRIDE, self.node_of(entries), ends, numbers
 

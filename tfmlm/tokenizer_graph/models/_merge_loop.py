@@ -13,7 +13,7 @@ cross (see `_merges.py`) cut the symbols into segments that do not influence eac
 2. A pair whose rank is lower than the limit of the boundary before it, and not above the limit of
    the boundary after it, will be merged before any merge that could touch its two symbols.
    (What touches them must cross one of the two boundaries, so its rank is at least that limit;
-   while it waits for its own turn, our pair is in the queue with a better place.)
+   while it waits for its own turn, our pair is ahead of it in the queue.)
 3. In a run of equal symbols `a a a a ...` the pairs have one rank and overlap: the queue takes
    the first, the third, the fifth. For 1. that is so because it goes from left to right. For 2. it
    is so if the first pair is not preceded, and no other merge can cross a boundary inside the run.

@@ -40,7 +40,7 @@ class PairTable(tf.Module):
 
     Args:
         vocab: token -> id.
-        merges: pairs of tokens; the rank is the place in the list.
+        merges: pairs of tokens; the rank is the index in the list.
         prefix_length: characters of the continuing prefix that the right part loses in a merge.
 
     Attributes:

@@ -89,7 +89,7 @@ class InitialSymbols(tf.Module):
         )
 
     def _key(self, codepoint: Any, first: Any, last: Any) -> Any:
-        """The key of a character (an int, or int64 [n]) by its place in its word (0 or 1)."""
+        """The key of a character (an int, or int64 [n]) by its position in its word (0 or 1)."""
         return codepoint * 4 + first * 2 + last if self._affixed else codepoint
 
     def __call__(self, stream: tf.Tensor) -> tf.Tensor:
@@ -148,12 +148,12 @@ class InitialSymbols(tf.Module):
         last: tf.Tensor | None,
     ) -> tf.Tensor:
         """As `_resolve`, where unknown ones (bool [n]) become their bytes' symbols."""
-        places = tf.where(unknown)[:, 0]
-        characters = tf.gather(stream, places)
-        strings = encode_words(characters, tf.range(tf.size(places, tf.int64) + 1))
+        positions = tf.where(unknown)[:, 0]
+        characters = tf.gather(stream, positions)
+        strings = encode_words(characters, tf.range(tf.size(positions, tf.int64) + 1))
         if self._affixed:
-            continued = tf.equal(tf.gather(first, places), 0)
-            final = tf.equal(tf.gather(last, places), 1)
+            continued = tf.equal(tf.gather(first, positions), 0)
+            final = tf.equal(tf.gather(last, positions), 1)
             strings = tf.strings.join(
                 [tf.where(continued, self._prefix, ""), strings, tf.where(final, self._suffix, "")]
             )
@@ -164,8 +164,8 @@ class InitialSymbols(tf.Module):
         count = tf.size(symbols, tf.int64)
         index = tf.range(count)
         spans = data.row_splits + count
-        starts = tf.tensor_scatter_nd_update(index, places[:, tf.newaxis], spans[:-1])
-        limits = tf.tensor_scatter_nd_update(index + 1, places[:, tf.newaxis], spans[1:])
+        starts = tf.tensor_scatter_nd_update(index, positions[:, tf.newaxis], spans[:-1])
+        limits = tf.tensor_scatter_nd_update(index + 1, positions[:, tf.newaxis], spans[1:])
         order = tf.raw_ops.RaggedRange(starts=starts, limits=limits, deltas=tf.ones_like(starts))
         pool = tf.concat([symbols, tf.gather(self._bytes, data.char_values)], 0)
         return tf.gather(pool, order.rt_dense_values)

@@ -42,7 +42,7 @@ def best_path(
 
     Returns:
         chosen: int64 [n], for each position the best piece that ends there, packed.
-        places: int64 [m], every `GAP`, and the positions of the words' best paths.
+        positions: int64 [m], every `GAP`, and the positions of the words' best paths.
     """
     recursion = _Recursion(candidates, scores, tf.size(gap, tf.int64))
 
@@ -126,7 +126,7 @@ def _with_long_words(
     words = tf.size(ends) + 1
     long = tf.math.unsorted_segment_max(tf.cast(unsettled, tf.int32), word, words) > 0
     inside = tf.gather(long, word)
-    places = tf.where(inside)[:, 0]  # of the long words' text in the whole
+    positions = tf.where(inside)[:, 0]  # of the long words' text in the whole
     moved = tf.cumsum(tf.cast(inside, tf.int64), exclusive=True)
 
     def move(packed: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
@@ -139,7 +139,7 @@ def _with_long_words(
         move(tf.gather(candidates.packed, taken), moved),
         tf.gather(moved, tf.gather(candidates.end, taken)),
     )
-    recursion = _Recursion(own, scores, tf.size(places, tf.int64))
+    recursion = _Recursion(own, scores, tf.size(positions, tf.int64))
 
     def policy_round(choice: tf.Tensor, changed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         values = _values(choice, scores)
@@ -150,15 +150,15 @@ def _with_long_words(
     choice, _ = tf.while_loop(
         lambda choice, changed: changed,
         policy_round,
-        (move(tf.gather(chosen, places), moved), tf.constant(True)),
+        (move(tf.gather(chosen, positions), moved), tf.constant(True)),
         shape_invariants=(tf.TensorShape([None]), tf.TensorShape([])),
     )
     long_ends = tf.boolean_mask(ends, long[:-1])
     passed = _followed(chosen, gap, tf.boolean_mask(ends, ~long[:-1]))
-    where = places[:, tf.newaxis]
-    on_path = _passed(choice, tf.gather(moved, long_ends)) | tf.gather(gap, places)
+    where = positions[:, tf.newaxis]
+    on_path = _passed(choice, tf.gather(moved, long_ends)) | tf.gather(gap, positions)
     return (
-        tf.tensor_scatter_nd_update(chosen, where, move(choice, places)),
+        tf.tensor_scatter_nd_update(chosen, where, move(choice, positions)),
         tf.tensor_scatter_nd_update(passed, where, on_path),
     )
 

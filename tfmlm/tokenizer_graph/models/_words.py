@@ -158,7 +158,7 @@ class SubwordModel(tf.Module):
     def located(
         self, codepoints: tf.Tensor, splits: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-        """As a call, with the place of each token in its words.
+        """As a call, with the position of each token in its words.
 
         Returns:
             ids int32 [m], splits int64 [words + 1], and the first position and the one behind the
@@ -200,7 +200,7 @@ class SubwordModel(tf.Module):
         """The tokens of words that are not in the table (tf.string [words], at least one).
 
         Args:
-            base: int64 [words], where each word starts; places are counted from there.
+            base: int64 [words], where each word starts; positions are counted from there.
         """
         stream, heads = self._stream_of(words)
         found = self._locate(stream, heads)

@@ -17,7 +17,7 @@ from tfmlm.tokenizer_graph.models._merges import PairTable
 from tfmlm.tokenizer_graph.models._symbols import InitialSymbols, byte_token
 from tfmlm.tokenizer_graph.models._words import Located, Segmented, SubwordModel, TokenizeWord
 from tfmlm.tokenizer_graph.ops.byte_alphabet import byte_characters
-from tfmlm.tokenizer_graph.ops.shift import column, places_of
+from tfmlm.tokenizer_graph.ops.shift import column, positions_of
 from tfmlm.tokenizer_graph.ops.tables import constant
 from tfmlm.tokenizer_graph.registry import builds
 from tfmlm.tokenizer_graph.spec import BPE
@@ -68,14 +68,14 @@ class BPEModel(SubwordModel):
     def _segment(self, stream: tf.Tensor, heads: tf.Tensor) -> Segmented:
         """See `SubwordModel`."""
         symbols = merge_all(self._initial(stream), self._pairs)
-        separators = places_of(tf.equal(symbols, self._pairs.separator))
+        separators = positions_of(tf.equal(symbols, self._pairs.separator))
         return Segmented(tf.cast(symbols, tf.int32), separators[:-1] + 1, separators[1:])
 
     def _locate(self, stream: tf.Tensor, heads: tf.Tensor) -> Located:
         """See `SubwordModel`."""
         found = self._segment(stream, heads)
         count = tf.size(found.tokens, tf.int64)
-        # characters of a token: of its string, without the affixes that its place gives it
+        # characters of a token: of its string, without the affixes that its position gives it
         lengths = tf.gather(self._lengths, found.tokens)
         ones = tf.ones_like(found.starts)
         is_first = tf.scatter_nd(column(found.starts), ones, count[tf.newaxis])
@@ -91,7 +91,7 @@ class BPEModel(SubwordModel):
 
 
 def _not_locatable(spec: BPE, raw: bool) -> tuple[str, str, str] | None:
-    """Why the places of tokens in words are not known: component, what it has, what is supported.
+    """Why tokens cannot be located in words: component, what it has, what is supported.
 
     Where the Rust library drops a character or spells it in bytes, it counts bytes of the word as
     if nothing were missing.

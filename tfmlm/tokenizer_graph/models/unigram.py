@@ -13,7 +13,7 @@ from tfmlm.tokenizer_graph.models._pieces import FIELD_MAX, PieceFinder
 from tfmlm.tokenizer_graph.models._symbols import byte_tokens
 from tfmlm.tokenizer_graph.models._viterbi import best_path
 from tfmlm.tokenizer_graph.models._words import Located, Segmented, SubwordModel, TokenizeWord
-from tfmlm.tokenizer_graph.ops.shift import column, places_of, previous, upper_bound
+from tfmlm.tokenizer_graph.ops.shift import column, positions_of, previous, upper_bound
 from tfmlm.tokenizer_graph.ops.tables import constant
 from tfmlm.tokenizer_graph.ops.text import encode_words
 from tfmlm.tokenizer_graph.registry import builds
@@ -74,57 +74,57 @@ class UnigramModel(SubwordModel):
     def _segment(self, stream: tf.Tensor, heads: tf.Tensor) -> Segmented:
         """See `SubwordModel`."""
         pieces, *_ = self._pieces(stream, heads, locate=False)
-        separators = places_of(tf.equal(pieces, self._gap_piece))
+        separators = positions_of(tf.equal(pieces, self._gap_piece))
         return Segmented(pieces, separators[:-1] + 1, separators[1:])
 
     def _locate(self, stream: tf.Tensor, heads: tf.Tensor) -> Located:
         """See `SubwordModel`."""
         pieces, begins, ends = self._pieces(stream, heads, locate=True)
-        separators = places_of(tf.equal(pieces, self._gap_piece))
+        separators = positions_of(tf.equal(pieces, self._gap_piece))
         return Located(pieces, separators[:-1] + 1, separators[1:], begins, ends)
 
     def _pieces(self, stream: tf.Tensor, heads: tf.Tensor, locate: bool) -> tuple[tf.Tensor, ...]:
-        """Tokens int32 [m] with the gap's piece between words, and their places if `locate`."""
+        """Tokens int32 [m] with the gap's piece between words, and their positions if `locate`."""
         gap = tf.equal(stream, GAP)
         candidates = self._finder(stream)
         ends = tf.concat([heads[1:], tf.shape(stream, tf.int64) - 1], 0) - 1
-        chosen, places = best_path(candidates, self._scores, gap, ends)
-        pieces = tf.cast(tf.bitwise.bitwise_and(tf.gather(chosen, places), FIELD_MAX), tf.int32)
+        chosen, positions = best_path(candidates, self._scores, gap, ends)
+        pieces = tf.cast(tf.bitwise.bitwise_and(tf.gather(chosen, positions), FIELD_MAX), tf.int32)
         unknown = tf.equal(pieces, self._single_unknown) | tf.equal(pieces, self._unknown_id)
-        # before a piece is a place, of the piece before or the gap's
+        # before a piece stands the last position of another, or a gap's
         outputs = 3 if locate else 1
         return tf.cond(
             tf.reduce_any(unknown),
-            lambda: self._resolve(stream, places, pieces, unknown)[:outputs],
-            lambda: (pieces, previous(places, 0) + 1, places + 1)[:outputs],
+            lambda: self._resolve(stream, positions, pieces, unknown)[:outputs],
+            lambda: (pieces, previous(positions, 0) + 1, positions + 1)[:outputs],
         )
 
     def _resolve(
-        self, stream: tf.Tensor, places: tf.Tensor, pieces: tf.Tensor, unknown: tf.Tensor
+        self, stream: tf.Tensor, positions: tf.Tensor, pieces: tf.Tensor, unknown: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Neighbouring unknown pieces become one unknown token, or the tokens of their bytes.
 
         Args:
             stream: int32 [n].
-            places: int64 [p], the last position of each piece.
+            positions: int64 [p], the last position of each piece.
             pieces: int32 [p].
             unknown: bool [p].
 
         Returns:
             Tokens int32 [m], and from where to where in the stream they go, int64 [m] each.
         """
-        kept = places_of(tf.logical_not(unknown & tf.roll(unknown, 1, 0)))
+        kept = positions_of(tf.logical_not(unknown & tf.roll(unknown, 1, 0)))
         single = tf.equal(pieces, self._single_unknown)
         fused = tf.gather(tf.where(single, self._unknown_id, pieces), kept)
         # A run is kept by its first piece; it ends where the next kept one begins.
         lasts = tf.concat([kept[1:], tf.shape(pieces, tf.int64)], 0) - 1
-        begins = tf.gather(previous(places, 0), kept) + 1
-        ends = tf.gather(places, lasts) + 1
+        begins = tf.gather(previous(positions, 0), kept) + 1
+        ends = tf.gather(positions, lasts) + 1
         if self._bytes is None:
             return fused, begins, ends
         # a whole run that is the unknown piece as literal text is in the vocabulary
         literal = tf.equal(lasts, kept) & tf.logical_not(tf.gather(single, kept))
-        spelled = places_of(tf.gather(unknown, kept) & tf.logical_not(literal))
+        spelled = positions_of(tf.gather(unknown, kept) & tf.logical_not(literal))
         characters = tf.raw_ops.RaggedRange(
             starts=tf.gather(begins, spelled),
             limits=tf.gather(ends, spelled),

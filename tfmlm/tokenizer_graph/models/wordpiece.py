@@ -16,7 +16,7 @@ import tensorflow as tf
 from tfmlm.tokenizer_graph.component import GAP, BuildContext
 from tfmlm.tokenizer_graph.models._longest import LongestPieces
 from tfmlm.tokenizer_graph.models._words import Located, SubwordModel, TokenizeWord
-from tfmlm.tokenizer_graph.ops.shift import column, lower_bound, places_of
+from tfmlm.tokenizer_graph.ops.shift import column, lower_bound, positions_of
 from tfmlm.tokenizer_graph.registry import builds
 from tfmlm.tokenizer_graph.spec import WordPiece
 
@@ -62,7 +62,7 @@ class WordPieceModel(SubwordModel):
         unknown = tf.logical_or(unknown, too_long)
         # of an unknown word only its head is left
         is_unknown = tf.gather(tf.concat([unknown, [False]], 0), word)
-        kept = places_of(tf.logical_and(reached, tf.logical_or(is_gap, ~is_unknown)))
+        kept = positions_of(tf.logical_and(reached, tf.logical_or(is_gap, ~is_unknown)))
         is_unknown = tf.gather(is_unknown, kept)
         ends = tf.gather(stops, tf.gather(word, kept))
         tokens = tf.where(

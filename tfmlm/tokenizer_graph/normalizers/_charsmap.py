@@ -17,8 +17,8 @@ from tfmlm.errors import UnsupportedTokenizerError
 
 # Keys are only ever looked up in graphemes of fewer than 6 bytes, or in single characters.
 LONGEST_KEY = 5
-_VALUE_MASK = (1 << 31) - 1
-_LABEL_MASK = (1 << 31) | 0xFF
+_VALUE_BITS = (1 << 31) - 1
+_LABEL_BITS = (1 << 31) | 0xFF
 
 
 def read_keys(charsmap: str, path: str) -> dict[str, str]:
@@ -46,21 +46,21 @@ def read_keys(charsmap: str, path: str) -> dict[str, str]:
 
 
 def _walk(units: np.ndarray) -> list[tuple[bytes, int]]:
-    """All (key, place in the pool) of at most `LONGEST_KEY` bytes."""
+    """All (key, position in the pool) of at most `LONGEST_KEY` bytes."""
     offsets = (units >> 10) << ((units & (1 << 9)) >> 6)
     labels = np.arange(1, 256)
     found: list[tuple[bytes, int]] = []
     bases, prefixes = offsets[:1], [b""]  # the root
     for _ in range(LONGEST_KEY):
-        places = bases[:, np.newaxis] ^ labels
-        inside = places < len(units)
-        same = (units[np.where(inside, places, 0)] & _LABEL_MASK) == labels
+        positions = bases[:, np.newaxis] ^ labels
+        inside = positions < len(units)
+        same = (units[np.where(inside, positions, 0)] & _LABEL_BITS) == labels
         rows, columns = np.nonzero(inside & same)
-        children = places[rows, columns]
+        children = positions[rows, columns]
         prefixes = [prefixes[r] + bytes([labels[c]]) for r, c in zip(rows, columns, strict=True)]
         bases = children ^ offsets[children]
         for index in np.nonzero((units[children] >> 8) & 1)[0]:
-            found.append((prefixes[index], int(units[bases[index]] & _VALUE_MASK)))
+            found.append((prefixes[index], int(units[bases[index]] & _VALUE_BITS)))
     return found
 
 
@@ -77,7 +77,7 @@ def write(keys: Mapping[str, str]) -> str:
     units = {0: 0}
     blocks = [0]
 
-    def place(node: dict, index: int) -> None:
+    def assign(node: dict, index: int) -> None:
         # every node gets a block of 256 of its own; the child of label b is the block's unit b
         block = 256 * len(blocks)
         blocks.append(block)
@@ -85,11 +85,11 @@ def write(keys: Mapping[str, str]) -> str:
         for label, child in node.items():
             if label:
                 units[block + label] = label
-                place(child, block + label)
+                assign(child, block + label)
             else:
                 units[block] = 1 << 31 | child
 
-    place(trie, 0)
+    assign(trie, 0)
     array = np.zeros(256 * len(blocks), "<u4")
     for index, unit in units.items():
         array[index] = unit

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tfmlm.tokenizer_graph.component import GAP, ROW, BuildContext, Normalizer
 from tfmlm.tokenizer_graph.ops.edit import splice, spliced_sources
-from tfmlm.tokenizer_graph.ops.shift import places_of, previous
+from tfmlm.tokenizer_graph.ops.shift import positions_of, previous
 from tfmlm.tokenizer_graph.ops.tables import constant
 from tfmlm.tokenizer_graph.registry import builds
 from tfmlm.tokenizer_graph.spec import Prepend
@@ -32,7 +32,7 @@ class PrependText(tf.Module):
     def _prepended(self, stream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """int32 [m], its indices (see `splice`), and before which elements the text was put."""
         before = previous(stream, ROW)
-        firsts = places_of(tf.logical_and(stream < GAP, before >= GAP))
+        firsts = positions_of(tf.logical_and(stream < GAP, before >= GAP))
         index = splice(tf.size(stream, tf.int64), firsts, firsts, self._length)
         return tf.gather(tf.concat([stream, self._text], 0), index), index, firsts
 

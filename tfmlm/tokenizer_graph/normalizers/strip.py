@@ -7,7 +7,7 @@ import tensorflow as tf
 from tfmlm.tokenizer_graph import probe
 from tfmlm.tokenizer_graph.component import GAP, ROW, BuildContext, Normalizer
 from tfmlm.tokenizer_graph.ops.branches import branch
-from tfmlm.tokenizer_graph.ops.shift import places_of
+from tfmlm.tokenizer_graph.ops.shift import positions_of
 from tfmlm.tokenizer_graph.ops.tables import FlagTable
 from tfmlm.tokenizer_graph.registry import builds
 from tfmlm.tokenizer_graph.spec import StripNormalizer
@@ -30,7 +30,7 @@ class Strip(tf.Module):
 
     def with_sources(self, stream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """See `Normalizer`."""
-        kept = places_of(self._kept(stream, self._space(stream)))
+        kept = positions_of(self._kept(stream, self._space(stream)))
         return tf.gather(stream, kept), kept
 
     def _strip(self, stream: tf.Tensor, space: tf.Tensor) -> tf.Tensor:

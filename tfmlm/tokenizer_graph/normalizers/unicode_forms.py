@@ -13,7 +13,7 @@ from tfmlm.tokenizer_graph import probe
 from tfmlm.tokenizer_graph.normalizers.unicode_data import decomposition, unicode_data
 from tfmlm.tokenizer_graph.ops.branches import branch
 from tfmlm.tokenizer_graph.ops.regex import following_true, last_true
-from tfmlm.tokenizer_graph.ops.shift import column, following, lower_bound, places_of, previous
+from tfmlm.tokenizer_graph.ops.shift import column, following, lower_bound, positions_of, previous
 from tfmlm.tokenizer_graph.ops.tables import FlagTable, MapTable, ValueTable, constant
 
 RANK_BITS = 8
@@ -48,15 +48,15 @@ class Reorder(tf.Module):
     def _order(self, ranks: tf.Tensor) -> tf.Tensor:
         """Which element goes where, int64 [n], by the classes of all (int32 [n])."""
         is_mark = ranks > 0
-        places = places_of(is_mark)
+        positions = positions_of(is_mark)
         run = tf.cumsum(tf.cast(tf.logical_not(is_mark), tf.int64))
         # (run, class, position) in one number; positions make it unique, so any sort is stable
-        key = tf.gather(run, places) * (1 << RANK_BITS) + tf.cast(
-            tf.gather(ranks, places), tf.int64
+        key = tf.gather(run, positions) * (1 << RANK_BITS) + tf.cast(
+            tf.gather(ranks, positions), tf.int64
         )
         size = tf.size(ranks, tf.int64)
-        order = tf.sort(key * size + places) % tf.maximum(size, 1)
-        return tf.tensor_scatter_nd_update(tf.range(size), column(places), order)
+        order = tf.sort(key * size + positions) % tf.maximum(size, 1)
+        return tf.tensor_scatter_nd_update(tf.range(size), column(positions), order)
 
 
 class Compose(tf.Module):
@@ -89,7 +89,7 @@ class Compose(tf.Module):
         stream, removed, hard = self._composed(stream)
         own = tf.where(removed, last_true(hard), tf.range(tf.size(stream, tf.int64)))
         counts = tf.math.unsorted_segment_sum(counts, own, tf.size(stream, tf.int64))
-        kept = places_of(tf.logical_not(removed))
+        kept = positions_of(tf.logical_not(removed))
         return tf.gather(stream, kept), tf.gather(counts, kept)
 
     def _composed(self, stream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -98,7 +98,7 @@ class Compose(tf.Module):
         soft = self._soft(stream)
         hard = tf.logical_not(tf.logical_or(ranks > 0, soft))
         later_hard = following(hard, True)
-        heads = places_of(tf.logical_and(hard, tf.logical_not(later_hard)))
+        heads = positions_of(tf.logical_and(hard, tf.logical_not(later_hard)))
         # where the next group starts, and for each element the end of its run of equal class
         group_end = tf.gather(following_true(hard), heads)
         before = previous(ranks, 0)
@@ -116,15 +116,15 @@ class Compose(tf.Module):
             key = tf.bitwise.left_shift(
                 tf.cast(starter, tf.int64), tf.constant(21, tf.int64)
             ) + tf.cast(c, tf.int64)
-            place = tf.minimum(
+            position = tf.minimum(
                 lower_bound(self._keys, key),
                 tf.size(self._keys, tf.int64) - 1,
             )
-            found = tf.equal(tf.gather(self._keys, place), key)
+            found = tf.equal(tf.gather(self._keys, position), key)
             # blocked: a mark that stays lies between, of the same class or (a starter) any
             free = tf.logical_or(tf.equal(blocked, 0), tf.logical_and(rank > 0, rank > blocked))
             joined = tf.logical_and(alive, tf.logical_and(found, free))
-            starter = tf.where(joined, tf.gather(self._composites, place), starter)
+            starter = tf.where(joined, tf.gather(self._composites, position), starter)
             gone = tf.boolean_mask(index, joined)[:, tf.newaxis]
             removed = tf.tensor_scatter_nd_update(removed, gone, tf.ones_like(gone[:, 0], tf.bool))
             stays = tf.logical_and(alive, tf.logical_not(joined))

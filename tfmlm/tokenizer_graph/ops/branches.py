@@ -10,7 +10,7 @@ from tensorflow.core.framework import attr_value_pb2
 
 
 def branch(condition: tf.Tensor, if_true: Callable[[], Any], if_false: Callable[[], Any]) -> Any:
-    """`tf.cond` whose branches stay functions.
+    """`tf.cond` (on bool [], a scalar) whose branches stay functions.
 
     By default every op of both branches becomes a node of the graph that runs or is marked dead one
     by one, so that a long branch costs time even if it is not taken. At batch 1 that was a

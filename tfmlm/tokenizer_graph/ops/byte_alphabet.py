@@ -76,10 +76,10 @@ class ByteAlphabet(tf.Module):
         """As `with_flags`: int32 [n], bool [n] -> int32 [m], bool [m]."""
         lengths = tf.cast(utf8_lengths(stream), tf.int32)
         four = tf.range(tf.size(stream)) * 4
-        place = tf.raw_ops.RaggedRange(
+        position = tf.raw_ops.RaggedRange(
             starts=four, limits=four + lengths, deltas=tf.ones_like(four)
         ).rt_dense_values
-        source, which = place // 4, place % 4
+        source, which = position // 4, position % 4
         value = tf.gather(stream, source)
         length = tf.gather(lengths, source)
         first = tf.equal(which, 0)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfmlm.tokenizer_graph.ops.shift import column, lower_bound, places_of
+from tfmlm.tokenizer_graph.ops.shift import column, lower_bound, positions_of
 from tfmlm.tokenizer_graph.ops.tables import FlagTable, constant
 
 # From this many cells on, comparing every candidate with every literal costs more than a trie.
@@ -63,10 +63,10 @@ class LiteralMatcher(tf.Module):
         Args:
             edges: bool [n], where a word starts that no match may reach into from before.
         """
-        places = places_of(candidates)
-        length, literal = self._match(stream, places)
-        found = places_of(length > 0)
-        starts = tf.gather(places, found)
+        positions = positions_of(candidates)
+        length, literal = self._match(stream, positions)
+        found = positions_of(length > 0)
+        starts = tf.gather(positions, found)
         ends = starts + tf.gather(length, found)
         literals = tf.gather(literal, found)
         if edges is not None:
@@ -100,10 +100,10 @@ class _MatrixMatch(tf.Module):
         self._lengths = constant(np.array([*(len(literals[k]) for k in order), 0], np.int64))
         self._window = constant(np.arange(longest, dtype=np.int64))
 
-    def __call__(self, stream: tf.Tensor, places: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def __call__(self, stream: tf.Tensor, positions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """int32 [n], int64 [m] -> length (int64 [m], 0 if none) and number (int32 [m]) there."""
         last = tf.size(stream, tf.int64) - 1
-        window = tf.gather(stream, tf.minimum(column(places) + self._window, last))
+        window = tf.gather(stream, tf.minimum(column(positions) + self._window, last))
         equal = tf.logical_or(tf.equal(column(window), self._matrix), self._unused)
         whole = tf.reduce_all(equal, 2)
         none = tf.ones_like(whole[:, :1])
@@ -132,7 +132,7 @@ class _TrieMatch(tf.Module):
         self._targets = constant(np.array([edges[key] for key in keys], np.int64))
         self._ends = constant(np.array(ends, np.int32))
 
-    def __call__(self, stream: tf.Tensor, places: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def __call__(self, stream: tf.Tensor, positions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """int32 [n], int64 [m] -> length (int64 [m], 0 if none) and number (int32 [m]) there."""
         last = tf.size(stream, tf.int64) - 1
         wide = tf.cast(stream, tf.int64)
@@ -141,7 +141,7 @@ class _TrieMatch(tf.Module):
             depth: tf.Tensor, node: tf.Tensor, length: tf.Tensor, literal: tf.Tensor
         ) -> tuple[tf.Tensor, ...]:
             alive = node >= 0
-            c = tf.gather(wide, tf.minimum(places + depth, last))
+            c = tf.gather(wide, tf.minimum(positions + depth, last))
             key = tf.bitwise.left_shift(tf.maximum(node, 0), tf.constant(21, tf.int64)) + c
             at = lower_bound(self._keys, key)
             at = tf.minimum(at, tf.size(self._keys, tf.int64) - 1)
@@ -154,9 +154,9 @@ class _TrieMatch(tf.Module):
 
         start = (
             tf.constant(0, tf.int64),
-            tf.zeros_like(places),
-            tf.zeros_like(places),
-            tf.zeros_like(places, tf.int32),
+            tf.zeros_like(positions),
+            tf.zeros_like(positions),
+            tf.zeros_like(positions, tf.int32),
         )
         _, _, length, literal = tf.while_loop(
             lambda depth, node, *_: tf.reduce_any(node >= 0), step, start
@@ -193,7 +193,7 @@ def first_come(starts: tf.Tensor, ends: tf.Tensor) -> tf.Tensor:
     reached, _, _ = tf.while_loop(
         lambda reached, jump, todo: todo > 0, step, (reached, jump, count)
     )
-    return places_of(reached[:-1])
+    return positions_of(reached[:-1])
 
 
 def _may_overlap(literals: Sequence[Sequence[int]]) -> bool:

@@ -18,7 +18,7 @@ import tensorflow as tf
 from tfmlm.tokenizer_graph import probe
 from tfmlm.tokenizer_graph.component import GAP, ROW
 from tfmlm.tokenizer_graph.ops.matching import first_come
-from tfmlm.tokenizer_graph.ops.shift import places_of, previous
+from tfmlm.tokenizer_graph.ops.shift import positions_of, previous
 from tfmlm.tokenizer_graph.ops.tables import FlagTable
 from tfmlm.tokenizer_graph.spec.patterns import (
     LAZY,
@@ -94,7 +94,7 @@ class RegexMatcher(tf.Module):
     def __call__(self, stream: tf.Tensor, starts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """All matches in words (int32 [n], bool [n]) -> starts and ends, int64 [m], in order."""
         ends, position = self._ends(stream, starts)
-        found = places_of(ends > position)
+        found = positions_of(ends > position)
         first, last = found, tf.gather(ends, found)
         kept = first_come(first, last)
         return tf.gather(first, kept), tf.gather(last, kept)
@@ -233,14 +233,14 @@ class _State:
 
 def following_true(flags: tf.Tensor) -> tf.Tensor:
     """int64 [n]: the first true position *after* each one (n if there is none)."""
-    places = tf.concat([places_of(flags), tf.shape(flags, tf.int64)], 0)
-    return tf.gather(places, tf.cumsum(tf.cast(flags, tf.int32)))
+    positions = tf.concat([positions_of(flags), tf.shape(flags, tf.int64)], 0)
+    return tf.gather(positions, tf.cumsum(tf.cast(flags, tf.int32)))
 
 
 def last_true(flags: tf.Tensor) -> tf.Tensor:
     """int64 [n]: the last true position at or before each one (-1 if there is none)."""
-    places = tf.concat([[NO], places_of(flags)], 0)
-    return tf.gather(places, tf.cumsum(tf.cast(flags, tf.int32)))
+    positions = tf.concat([[NO], positions_of(flags)], 0)
+    return tf.gather(positions, tf.cumsum(tf.cast(flags, tf.int32)))
 
 
 def _characters(node: Characters, rest: _Rest, state: _State) -> _Rest:

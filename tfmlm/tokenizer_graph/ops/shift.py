@@ -17,7 +17,7 @@ def following(values: tf.Tensor, last: Any) -> tf.Tensor:
     return tf.concat([values, tf.cast([last], values.dtype)], 0)[1:]
 
 
-def places_of(flags: tf.Tensor) -> tf.Tensor:
+def positions_of(flags: tf.Tensor) -> tf.Tensor:
     """Where flags (bool [n]) are true, int64 [m]."""
     return tf.reshape(tf.where(flags), [-1])
 

@@ -56,7 +56,7 @@ class ValueTable(tf.Module):
         full = np.full(LIMIT, default, np.int32)
         full[: len(values)] = values
         pages, inverse = _distinct_pages(full)
-        # value + shift[value >> 8] is the place in the flattened distinct pages behind the shifts
+        # value + shift[value >> 8] is the index into the flattened distinct pages behind the shifts
         shift = len(inverse) + (inverse - np.arange(len(inverse))) * PAGE
         self._table = constant(np.concatenate([shift, pages.reshape(-1)]).astype(np.int32))
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfmlm.tokenizer_graph.component import GAP, ROW, Tokens
-from tfmlm.tokenizer_graph.ops.shift import column, lower_bound, places_of, previous, upper_bound
+from tfmlm.tokenizer_graph.ops.shift import column, lower_bound, positions_of, previous, upper_bound
 
 
 def decode_rows(texts: tf.Tensor) -> tf.Tensor:
@@ -52,16 +52,16 @@ class Words(NamedTuple):
         splits: int64 [words + 1].
         barriers: int32 [b], the `ROW` and added token values, in order.
         words_before: int64 [b], how many words stand before each barrier.
-        places: int64 [n], where in the stream the code points stand.
-        barrier_places: int64 [b], where in the stream the barriers stand.
+        positions: int64 [n], where in the stream the code points stand.
+        barrier_positions: int64 [b], where in the stream the barriers stand.
     """
 
     codepoints: tf.Tensor
     splits: tf.Tensor
     barriers: tf.Tensor
     words_before: tf.Tensor
-    places: tf.Tensor
-    barrier_places: tf.Tensor
+    positions: tf.Tensor
+    barrier_positions: tf.Tensor
 
 
 def cut_words(stream: tf.Tensor, starts: tf.Tensor) -> Words:
@@ -69,16 +69,16 @@ def cut_words(stream: tf.Tensor, starts: tf.Tensor) -> Words:
     is_character = stream < GAP
     after_barrier = previous(stream, ROW) >= GAP
     starts = tf.logical_and(is_character, tf.logical_or(starts, after_barrier))
-    kept = places_of(is_character)
+    kept = positions_of(is_character)
     codepoints = tf.gather(stream, kept)
-    firsts = places_of(tf.gather(starts, kept))
+    firsts = positions_of(tf.gather(starts, kept))
     splits = tf.concat([firsts, tf.shape(kept, tf.int64)], 0)
-    places = places_of(stream > GAP)
-    words_before = lower_bound(tf.gather(kept, firsts), places)
-    return Words(codepoints, splits, tf.gather(stream, places), words_before, kept, places)
+    positions = positions_of(stream > GAP)
+    words_before = lower_bound(tf.gather(kept, firsts), positions)
+    return Words(codepoints, splits, tf.gather(stream, positions), words_before, kept, positions)
 
 
-def place_barriers(
+def insert_barriers(
     words: Words, ids: tf.Tensor, id_splits: tf.Tensor, added_ids: tf.Tensor
 ) -> tuple[Tokens, tf.Tensor]:
     """Puts the ids of added tokens between the model's and cuts the rows.
@@ -98,10 +98,10 @@ def place_barriers(
     before = tf.gather(id_splits, words.words_before)
     position = before + order - rows_before
     splits = tf.concat([tf.zeros([1], tf.int64), tf.boolean_mask(position, is_row)], 0)
-    added = places_of(tf.logical_not(is_row))
+    added = positions_of(tf.logical_not(is_row))
     added_positions = tf.gather(position, added)
     total = tf.size(ids, tf.int64) + tf.size(added, tf.int64)
-    # the place of each id of the model: its index plus the added tokens that came before
+    # the position of each id of the model: its index plus the added tokens that came before
     index = tf.range(tf.size(ids, tf.int64))
     shift = upper_bound(tf.gather(before, added), index)
     merged = tf.scatter_nd(

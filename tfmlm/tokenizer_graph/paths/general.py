@@ -24,13 +24,13 @@ from tfmlm.tokenizer_graph.ops.branches import branch
 from tfmlm.tokenizer_graph.ops.byte_alphabet import utf8_lengths
 from tfmlm.tokenizer_graph.ops.edit import splice
 from tfmlm.tokenizer_graph.ops.matching import LiteralMatcher
-from tfmlm.tokenizer_graph.ops.shift import column, places_of, previous, repeated, upper_bound
+from tfmlm.tokenizer_graph.ops.shift import column, positions_of, previous, repeated, upper_bound
 from tfmlm.tokenizer_graph.ops.tables import FlagTable, constant
 from tfmlm.tokenizer_graph.ops.text import (
     cut_words,
     decode_rows,
     decode_rows_with_offsets,
-    place_barriers,
+    insert_barriers,
 )
 from tfmlm.tokenizer_graph.paths.mask_spans import align
 from tfmlm.tokenizer_graph.post_processors.trim import Trim
@@ -120,14 +120,15 @@ class GeneralPath(tf.Module):
             stream, starts = self._pre_tokenizer(stream, starts)
         words = cut_words(stream, starts)
         ids, id_splits = self._model(words.codepoints, words.splits)
-        tokens, positions = place_barriers(words, ids, id_splits, self._added_ids)
+        tokens, positions = insert_barriers(words, ids, id_splits, self._added_ids)
         return tokens, words.barriers, positions
 
     def spans(self, texts: tf.Tensor) -> Spans:
         """See `Path`."""
         stream, byte_starts = decode_rows_with_offsets(texts)
         raw = stream
-        places: tuple[tf.Tensor, tf.Tensor] | None = None  # code points where masks start and end
+        # code points where masks start, and where they end
+        mask_bounds: tuple[tf.Tensor, tf.Tensor] | None = None
         origin = tf.range(tf.size(stream, tf.int64))
         ends = origin + 1
         if self._before is not None:
@@ -135,9 +136,9 @@ class GeneralPath(tf.Module):
             stream, origin, ends = found.stream, found.origin, found.ends
         if self._normalizer is not None:
             if self._mask_is_normalized:
-                places = self._literal(raw, self._literal.candidates(raw))[:2]
+                mask_bounds = self._literal(raw, self._literal.candidates(raw))[:2]
             else:
-                places = self._masks(stream, origin, ends)
+                mask_bounds = self._masks(stream, origin, ends)
             stream = self._normalize(stream)
         if self._after is not None:
             found = self._after.extract(stream)
@@ -145,12 +146,12 @@ class GeneralPath(tf.Module):
             if self._normalizer is None:
                 ends = tf.gather(ends, found.ends - 1)
                 origin = tf.gather(origin, found.origin)
-        if places is None:
-            places = self._masks(stream, origin, ends)
+        if mask_bounds is None:
+            mask_bounds = self._masks(stream, origin, ends)
         tokens, barriers, positions = self._tokenize(stream)
-        span = tf.stack([tf.gather(byte_starts, places[0]), tf.gather(byte_starts, places[1])], 1)
+        span = tf.stack([tf.gather(byte_starts, bound) for bound in mask_bounds], 1)
         literal = tf.boolean_mask(positions, tf.equal(barriers, self._mask_barrier))
-        return align(raw, places[0], span, tokens, literal, self._mask_id)
+        return align(raw, mask_bounds[0], span, tokens, literal, self._mask_id)
 
     def offsets(self, texts: tf.Tensor) -> Offsets:
         """tf.string [batch] -> ids, and where each token stands in its text.
@@ -159,7 +160,7 @@ class GeneralPath(tf.Module):
             UnsupportedTokenizerError: the model or the post-processor does not allow it.
         """
         stream, byte_starts = decode_rows_with_offsets(texts)
-        row_ends = places_of(tf.equal(stream, ROW))
+        row_ends = positions_of(tf.equal(stream, ROW))
         # from which to which code point of all texts each element goes
         begins = tf.range(tf.size(stream, tf.int64))
         ends = begins + 1
@@ -188,24 +189,24 @@ class GeneralPath(tf.Module):
             stripped = tf.gather(stripped, source)
         words = cut_words(stream, starts)
         ids, id_splits, first, last = self._model.located(words.codepoints, words.splits)
-        place = words.places
+        position = words.positions
         if self._model.counts_bytes:
-            place = tf.gather(place, repeated(utf8_lengths(words.codepoints)))
+            position = tf.gather(position, repeated(utf8_lengths(words.codepoints)))
         own = tf.stack(
             [
-                tf.gather(begins, tf.gather(place, first)),
-                tf.gather(ends, tf.gather(place, last - 1)),
+                tf.gather(begins, tf.gather(position, first)),
+                tf.gather(ends, tf.gather(position, last - 1)),
             ],
             1,
         )
-        tokens, positions = place_barriers(words, ids, id_splits, self._added_ids)
+        tokens, positions = insert_barriers(words, ids, id_splits, self._added_ids)
         is_added = tf.not_equal(words.barriers, ROW)
         added_at = tf.boolean_mask(positions, is_added)
-        added = tf.boolean_mask(words.barrier_places, is_added)
+        added = tf.boolean_mask(words.barrier_positions, is_added)
         span = tf.stack([tf.gather(begins, added), tf.gather(ends, added)], 1)
         total = tf.size(tokens.ids, tf.int64)
         taken = tf.scatter_nd(column(added_at), tf.ones_like(added_at), total[tf.newaxis])
-        order = tf.concat([places_of(tf.equal(taken, 0)), added_at], 0)
+        order = tf.concat([positions_of(tf.equal(taken, 0)), added_at], 0)
         shape = tf.stack([total, 2])
         span = tf.scatter_nd(column(order), tf.concat([own, span], 0), shape)
         row = upper_bound(tokens.splits[1:], tf.range(total))
@@ -219,7 +220,7 @@ class GeneralPath(tf.Module):
         self, stream: tf.Tensor, origin: tf.Tensor, ends: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """From where to where (int64 [n] each) the mask tokens of a stream (int32 [n]) go."""
-        index = places_of(tf.equal(stream, self._mask_barrier))
+        index = positions_of(tf.equal(stream, self._mask_barrier))
         return tf.gather(origin, index), tf.gather(ends, index)
 
 
@@ -228,10 +229,10 @@ def _mark_lost_fronts(stream: tf.Tensor, lost: tf.Tensor) -> tf.Tensor:
 
     What follows is then not at offset 0 of the text, which Metaspace's `first` asks for.
     """
-    ends = places_of(tf.equal(stream, ROW))
+    ends = positions_of(tf.equal(stream, ROW))
     row_starts = tf.concat([[0], ends[:-1] + 1], 0)
-    places = tf.boolean_mask(row_starts, lost)
-    index = splice(tf.size(stream, tf.int64), places, places, 1)
+    positions = tf.boolean_mask(row_starts, lost)
+    index = splice(tf.size(stream, tf.int64), positions, positions, 1)
     return tf.gather(tf.concat([stream, [GAP]], 0), index)
 
 
@@ -248,9 +249,9 @@ def _with_lost_fronts(
     """
     first = tf.equal(previous(stream, ROW), ROW)
     lost = tf.boolean_mask(tf.logical_and(vanishes, first), first)
-    ends = places_of(tf.equal(normalized, ROW))
-    places = tf.boolean_mask(tf.concat([[0], ends[:-1] + 1], 0), lost)
-    index = splice(tf.size(normalized, tf.int64), places, places, 1)
+    ends = positions_of(tf.equal(normalized, ROW))
+    positions = tf.boolean_mask(tf.concat([[0], ends[:-1] + 1], 0), lost)
+    index = splice(tf.size(normalized, tf.int64), positions, positions, 1)
     return (
         tf.gather(tf.concat([normalized, [GAP]], 0), index),
         tf.gather(tf.concat([source, [0]], 0), index),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfmlm.tokenizer_graph.component import ROW, Spans, Tokens
-from tfmlm.tokenizer_graph.ops.shift import column, lower_bound, places_of, previous, upper_bound
+from tfmlm.tokenizer_graph.ops.shift import column, lower_bound, positions_of, previous, upper_bound
 
 
 def literal_spans(texts: tf.Tensor, content: str | None) -> tuple[tf.Tensor, tf.Tensor]:
@@ -34,7 +34,7 @@ def literal_spans(texts: tf.Tensor, content: str | None) -> tuple[tf.Tensor, tf.
 
 def align(
     raw: tf.Tensor,
-    places: tf.Tensor,
+    positions: tf.Tensor,
     span: tf.Tensor,
     tokens: Tokens,
     literal: tf.Tensor,
@@ -44,18 +44,18 @@ def align(
 
     Args:
         raw: int32 [n], the stream of the callers' texts.
-        places: int64 [masks], the code points at which mask tokens start there.
+        positions: int64 [masks], the code points at which mask tokens start there.
         span: int64 [masks, 2], their bytes.
         literal: int64 [m], where in `tokens.ids` the ids of mask tokens found in texts are.
         mask_id: the mask token's id.
     """
-    mask_positions = places_of(tf.equal(tokens.ids, mask_id))
+    mask_positions = positions_of(tf.equal(tokens.ids, mask_id))
     splits = lower_bound(mask_positions, tokens.splits)
-    row_ends = places_of(tf.equal(raw, ROW))
-    in_text = lower_bound(places, row_ends)
+    row_ends = positions_of(tf.equal(raw, ROW))
+    in_text = lower_bound(positions, row_ends)
     in_ids = lower_bound(literal, tokens.splits[1:])
     same = tf.equal(_differences(in_text), _differences(in_ids))
-    text_row = lower_bound(row_ends, places)
+    text_row = lower_bound(row_ends, positions)
     id_row = upper_bound(tokens.splits[1:], literal)
     target = lower_bound(mask_positions, tf.boolean_mask(literal, tf.gather(same, id_row)))
     # scattered with one added, so that what is left out comes to -1

@@ -64,10 +64,10 @@ def interleave(first: Tokens, second: Tokens, is_first: tf.Tensor) -> Tokens:
     starts = tf.concat([first.splits, second.splits + first.splits[-1]], 0)
     number = tf.cumsum(tf.cast(is_first, tf.int64), exclusive=True)
     other = tf.range(tf.size(is_first, tf.int64)) - number + tf.size(first.splits, tf.int64)
-    place = tf.where(is_first, number, other)
-    begins = tf.gather(starts, place)
+    position = tf.where(is_first, number, other)
+    begins = tf.gather(starts, position)
     order = tf.raw_ops.RaggedRange(
-        starts=begins, limits=tf.gather(starts, place + 1), deltas=tf.ones_like(begins)
+        starts=begins, limits=tf.gather(starts, position + 1), deltas=tf.ones_like(begins)
     )
     values = tf.concat([first.ids, second.ids], 0)
     return Tokens(tf.gather(values, order.rt_dense_values), order.rt_nested_splits)

@@ -1,9 +1,9 @@
-r"""Rows whose tokens are found by a few string ops, without code points.
+r"""The fast path: rows whose tokens are found by a few string ops, without code points.
 
-Most text is such. A character is *plain* if the normalizer leaves it as it is (or makes a capital
-letter of ASCII small), whatever stands beside it. A row is plain if one regular expression says
-that it holds nothing but plain characters, spaces that cannot act on each other, and mask tokens.
-Its words are then found in one of three ways:
+Most text is such. A character is *inert* (the word of Unicode's normalization) if the normalizer
+leaves it as it is, or makes a capital letter of ASCII small, whatever stands beside it. A row is
+*fast* if one regular expression says that it holds nothing but inert characters, spaces that cannot
+act on each other, and mask tokens. Its words are then found in one of three ways:
 
 - GPT-2's pattern needs its look-ahead, `\s+(?!\S)`, only where whitespace follows whitespace.
   Without that it is an expression that RE2 can put a separator behind each match of.
@@ -49,20 +49,20 @@ SPACES = " {2,}"
 # At what `StringSplitV2` splits without a separator.
 ASCII_SPACES = " \t\n\v\f\r"
 # Bytes that no UTF-8 has: one stands for a mask token, one, two, ... for the special tokens around
-# a text. A character that is not plain, put behind words.
+# a text. A character that is not inert, put behind words.
 MASK_BYTE = b"\xff"
 SPECIAL_BYTE = b"\xfe"
 SEPARATOR = "\x02"
-# In place of what is not plain.
-NOT_PLAIN = "\x00"
+# In place of what keeps a row from being fast.
+REFUSED = "\x00"
 
 
-class PlainRows(tf.Module):
-    """Finds which rows are plain, and the mask tokens in them.
+class FastRows(tf.Module):
+    """Finds which rows are fast, and the mask tokens in them.
 
     Args:
-        row: the RE2 expression that a plain row matches.
-        refused: an expression for what makes a row not plain; may be empty.
+        row: the RE2 expression that a fast row matches.
+        refused: an expression for what keeps a row from being fast; may be empty.
         mask: the mask token, if there is one.
     """
 
@@ -71,27 +71,27 @@ class PlainRows(tf.Module):
         self._row, self._refused, self._mask = row, refused, mask
 
     def matches(self, texts: tf.Tensor) -> tf.Tensor:
-        """tf.string [batch] -> bool [batch], whether a row is plain."""
+        """tf.string [batch] -> bool [batch], whether a row is fast."""
         if self._refused:
-            texts = tf.strings.regex_replace(texts, self._refused, NOT_PLAIN)
+            texts = tf.strings.regex_replace(texts, self._refused, REFUSED)
         return tf.strings.regex_full_match(texts, self._row)
 
     def mask_spans(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Plain rows, tf.string [batch] -> where mask tokens are in them, see `literal_spans`."""
+        """Fast rows, tf.string [batch] -> where mask tokens are in them, see `literal_spans`."""
         return literal_spans(texts, self._mask)
 
 
-class PlainWords(PlainRows):
-    """Finds the words of plain rows. Made by `build`.
+class FastWords(FastRows):
+    """Finds the words of fast rows. Made by `build`.
 
     Args:
-        row, refused: see `PlainRows`.
+        row, refused: see `FastRows`.
         lowercase: whether capital letters become small ones.
         mask: the mask token, if there is one.
         pattern: the RE2 expression of a word; words are what stands between spaces without it.
         apart: an expression for characters that are words by themselves; may be empty.
         prefix: put before words.
-        around: ids before and behind a single text.
+        template_ids: ids before and behind a single text.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class PlainWords(PlainRows):
         refused: str,
         lowercase: bool,
         mask: specs.AddedToken | None,
-        around: tuple[Sequence[int], Sequence[int]],
+        template_ids: tuple[Sequence[int], Sequence[int]],
         *,
         pattern: str = "",
         apart: str = "",
@@ -115,9 +115,11 @@ class PlainWords(PlainRows):
         )
         self._mask_expression = mask_expression(mask) if mask else ""
         self._separator = SEPARATOR.encode() if pattern else b" "
-        numbers = dict.fromkeys([*around[0], *around[1]])
+        numbers = dict.fromkeys([*template_ids[0], *template_ids[1]])
         spelled = {number: SPECIAL_BYTE * (k + 1) for k, number in enumerate(numbers)}
-        before, behind = ([spelled[number] + self._separator for number in ids] for ids in around)
+        before, behind = (
+            [spelled[number] + self._separator for number in ids] for ids in template_ids
+        )
         self._before = b"".join(before)
         # the pattern puts a separator behind the last word; a space has to be put there
         self._behind = (b"" if pattern else self._separator) + b"".join(behind)
@@ -129,7 +131,7 @@ class PlainWords(PlainRows):
             self.special[b""] = NOTHING
 
     def words(self, texts: tf.Tensor, with_special_tokens: bool) -> tuple[tf.Tensor, tf.Tensor]:
-        """The words of plain rows (tf.string [batch]).
+        """The words of fast rows (tf.string [batch]).
 
         Args:
             with_special_tokens: with those of a single text.
@@ -158,9 +160,9 @@ class PlainWords(PlainRows):
 
 
 class StringPath(tf.Module):
-    """The `Path` of plain rows: words by string ops, ids by the model."""
+    """The `Path` of fast rows: words by string ops, ids by the model."""
 
-    def __init__(self, finder: PlainWords, model: SubwordModel) -> None:
+    def __init__(self, finder: FastWords, model: SubwordModel) -> None:
         super().__init__()
         self._finder, self._model = finder, model
 
@@ -180,13 +182,13 @@ class StringPath(tf.Module):
 
 
 def mask_expression(mask: specs.AddedToken) -> str:
-    """The mask token with the spaces that it strips (a plain row has single ones)."""
+    """The mask token with the spaces that it strips (a fast row has single ones)."""
     before, behind = " ?" if mask.lstrip else "", " ?" if mask.rstrip else ""
     return before + literal(mask.content) + behind
 
 
-def build(context: BuildContext) -> PlainWords | None:
-    """The plain words of a tokenizer, or `None` where there is no such way."""
+def build(context: BuildContext) -> FastWords | None:
+    """What finds the words of fast rows, or `None` where the components allow none."""
     spec = context.spec
     if not isinstance(spec.model, (specs.BPE, specs.Unigram, specs.WordPiece)):
         return None
@@ -213,8 +215,8 @@ def build(context: BuildContext) -> PlainWords | None:
         ):
             return None
     lowercase = normalize("xAx") == "xax"
-    plain = [c for c in _candidates() if normalize(f"x{chr(c)}x") == f"x{_small(c, lowercase)}x"]
-    if normalize("x x") != "x x" or ord("a") not in plain:
+    inert = [c for c in _candidates() if normalize(f"x{chr(c)}x") == f"x{_small(c, lowercase)}x"]
+    if normalize("x x") != "x x" or ord("a") not in inert:
         return None
     if mask is not None and mask.normalized and normalize(mask.content) != mask.content:
         return None
@@ -222,9 +224,9 @@ def build(context: BuildContext) -> PlainWords | None:
     last = parts[-1] if parts else None
     if isinstance(spec.model, specs.WordPiece):
         if len(parts) == 1 and isinstance(last, BY_CLASS):
-            return _by_class(context, last, plain, refused, lowercase, mask)
+            return _by_class(context, last, inert, refused, lowercase, mask)
         return None
-    character = character_class(plain)
+    character = character_class(inert)
     token = literal(mask.content) if mask else character
     loose = f"(?: ?(?:{character}|{token}))* ?"
     strict = f"(?: ?(?:{character}|{token}))*"  # no space at the end
@@ -235,8 +237,8 @@ def build(context: BuildContext) -> PlainWords | None:
         if not context.model_takes_text:
             return None
         expression = _any(refused, lowercase)
-        pattern = _gpt2_pattern(plain)
-        return PlainWords(loose, expression, lowercase, mask, context.around, pattern=pattern)
+        pattern = _gpt2_pattern(inert)
+        return FastWords(loose, expression, lowercase, mask, context.template_ids, pattern=pattern)
     if isinstance(last, specs.MetaspacePreTokenizer) and last.split:
         if last.prepend_scheme != "always":
             return None
@@ -250,7 +252,7 @@ def build(context: BuildContext) -> PlainWords | None:
             return None
         expression = _any(refused, lowercase)
         prefix = last.replacement
-        return PlainWords(row, expression, lowercase, mask, context.around, prefix=prefix)
+        return FastWords(row, expression, lowercase, mask, context.template_ids, prefix=prefix)
     return None
 
 
@@ -261,16 +263,16 @@ BY_CLASS = (specs.BertPreTokenizer, specs.WhitespaceSplit, specs.Whitespace)
 def _by_class(
     context: BuildContext,
     pre_tokenizer: specs.Component,
-    plain: Sequence[int],
+    inert: Sequence[int],
     refused: Sequence[str],
     lowercase: bool,
     mask: specs.AddedToken | None,
-) -> PlainWords | None:
-    """The plain words between spaces and punctuation.
+) -> FastWords | None:
+    """Finds the words between spaces and punctuation.
 
     Args:
-        plain: code points that the normalizer leaves alone.
-        refused: texts that make a row not plain.
+        inert: code points that the normalizer leaves alone.
+        refused: texts that keep a row from being fast.
     """
     rust = context.tokenizer
     normalize = rust.normalizer.normalize_str if rust.normalizer else str
@@ -281,16 +283,16 @@ def _by_class(
         if [word for word, _ in split(normalize(f"x{c}x"))] == ["x", "x"]
     ]
     classes = np.asarray(by_class.probe_classes(pre_tokenizer.to_json()))
-    kept = [c for c in plain if classes[c] != by_class.REMOVED]
+    kept = [c for c in inert if classes[c] != by_class.REMOVED]
     isolated = [c for c in kept if classes[c] == by_class.ISOLATED]
     run = "+" if isinstance(pre_tokenizer, specs.Whitespace) else ""  # signs stay together
     token = f"|{literal(mask.content)}" if mask else ""
-    return PlainWords(
+    return FastWords(
         f"(?:{character_class([*kept, *spaces])}{token})*",
         _any(refused, lowercase),
         lowercase,
         mask,
-        context.around,
+        context.template_ids,
         apart=character_class(isolated) + run if isolated else "",
     )
 
@@ -308,12 +310,12 @@ def _small(c: int, lowercase: bool) -> str:
     return chr(c).lower() if lowercase and c < 0x80 else chr(c)
 
 
-def _gpt2_pattern(plain: Sequence[int]) -> str:
+def _gpt2_pattern(inert: Sequence[int]) -> str:
     letters, numbers = set(rust_class(r"\p{L}").tolist()), set(rust_class(r"\p{N}").tolist())
     classes = (
-        [c for c in plain if c in letters],
-        [c for c in plain if c in numbers],
-        [c for c in plain if c not in letters and c not in numbers],
+        [c for c in inert if c in letters],
+        [c for c in inert if c in numbers],
+        [c for c in inert if c not in letters and c not in numbers],
     )
     runs = (f" ?{character_class(members)}+" for members in classes if members)
     return "|".join([*(f"'{suffix}" for suffix in CONTRACTIONS), *runs, " "])

@@ -1,7 +1,7 @@
 """WordPiece by an op of TF Text: raw text to ids with a table, an encoder and that one op.
 
 Possible where words are cut by the class of each character alone (BertPreTokenizer,
-WhitespaceSplit). Plain rows need not even the table. What the table has no answer for (added
+WhitespaceSplit). Fast rows need not even the table. What the table has no answer for (added
 tokens, code points that become several, marks that stay) is normalized by the components, and then
 goes to the same op.
 """
@@ -24,7 +24,7 @@ from tfmlm.tokenizer_graph.component import (
 from tfmlm.tokenizer_graph.normalizers.context_free import ContextFree
 from tfmlm.tokenizer_graph.normalizers.sequence import Chain
 from tfmlm.tokenizer_graph.ops.branches import branch
-from tfmlm.tokenizer_graph.ops.shift import lower_bound, places_of
+from tfmlm.tokenizer_graph.ops.shift import lower_bound, positions_of
 from tfmlm.tokenizer_graph.ops.tables import ValueTable
 from tfmlm.tokenizer_graph.ops.text import mark_rows
 from tfmlm.tokenizer_graph.paths import wordpiece_strings
@@ -106,7 +106,7 @@ class TablePath(tf.Module):
         byte = decoded.char_to_byte_starts
         span = tf.stack([tf.gather(byte, starts), tf.gather(byte, ends)], 1)
         ids, splits, _ = self._rows(spelled, with_special_tokens=False)
-        masks = places_of(tf.equal(ids, self._mask_id))
+        masks = positions_of(tf.equal(ids, self._mask_id))
         return Spans(Tokens(ids, splits), span, lower_bound(masks, splits))
 
     def _spell(self, values: tf.Tensor, splits: tf.Tensor, locate: bool) -> tuple[tf.Tensor, ...]:
@@ -119,24 +119,26 @@ class TablePath(tf.Module):
             values = mark_rows(values, splits)
         none = (tf.zeros([0], tf.int64),) * 2 if locate else ()
 
-        def slowly() -> tuple[tf.Tensor, ...]:
+        def step_by_step() -> tuple[tf.Tensor, ...]:
             stream = mark_rows(values, splits)
             if self._before is None:
                 return (self._normalized(stream), *none)
             if not locate:
                 return (self._normalized(self._before(stream)),)
             found = self._before.extract(stream)
-            masks = places_of(tf.equal(found.stream, self._mask_barrier))
-            places = (tf.gather(found.origin, masks), tf.gather(found.ends, masks))
-            return (self._normalized(found.stream), *places)
+            masks = positions_of(tf.equal(found.stream, self._mask_barrier))
+            positions = (tf.gather(found.origin, masks), tf.gather(found.ends, masks))
+            return (self._normalized(found.stream), *positions)
 
         if self._fused is None:
-            return slowly()
+            return step_by_step()
         entries = self._fused(values)
         hard = tf.logical_or(
             tf.reduce_max(entries) >= NO_ANSWER, self._rows.may_be_too_long(entries)
         )
-        return branch(hard, slowly, lambda: (self._rows.spelled_quickly(entries, splits), *none))
+        return branch(
+            hard, step_by_step, lambda: (self._rows.spelled_quickly(entries, splits), *none)
+        )
 
     def _normalized(self, stream: tf.Tensor) -> tf.Tensor:
         """Spelled rows, tf.string [batch], of a stream whose added tokens are found."""
@@ -164,7 +166,7 @@ class TablePath(tf.Module):
 
 def _row_splits(stream: tf.Tensor) -> tf.Tensor:
     """Row splits (int64 [batch + 1]) of a stream with `ROW`s."""
-    ends = places_of(tf.equal(stream, ROW))
+    ends = positions_of(tf.equal(stream, ROW))
     return tf.concat([tf.zeros([1], tf.int64), ends + 1], 0)
 
 
@@ -185,7 +187,9 @@ def build(
     if isinstance(normalizer, Chain) and len(normalizer.parts) == 1:
         normalizer = normalizer.parts[0]
     try:
-        spelling = RowSpelling(model, pre_tokenizer.classes, spec.added_tokens, context.around)
+        spelling = RowSpelling(
+            model, pre_tokenizer.classes, spec.added_tokens, context.template_ids
+        )
     except OverflowError:
         return None
     mask = context.mask
@@ -195,7 +199,7 @@ def build(
         before is None or mask[1].normalized or spelling.makes(model, mask_id)
     ):
         return None
-    rows = WordPieceRows(model, spelling, spec.added_tokens, context.around)
+    rows = WordPieceRows(model, spelling, spec.added_tokens, context.template_ids)
     barrier = ADDED + mask[0] if mask else -1
     general = TablePath(rows, spelling, before, normalizer, after, (barrier, mask_id))
     if general.entries is None:

@@ -20,7 +20,7 @@ from tensorflow_text.python.ops.fast_wordpiece_tokenizer import gen_fast_wordpie
 from tfmlm.errors import UnsupportedTokenizerError
 from tfmlm.tokenizer_graph.component import ADDED, GAP, ROW
 from tfmlm.tokenizer_graph.ops.branches import branch
-from tfmlm.tokenizer_graph.ops.shift import column, places_of
+from tfmlm.tokenizer_graph.ops.shift import column, positions_of
 from tfmlm.tokenizer_graph.ops.tables import LIMIT, constant
 from tfmlm.tokenizer_graph.pre_tokenizers.by_class import ISOLATED, REMOVED
 from tfmlm.tokenizer_graph.spec import AddedToken, WordPiece
@@ -46,7 +46,7 @@ class RowSpelling:
         spec: the model.
         classes: uint8 [0x110000], class of each code point (`pre_tokenizers/by_class.py`).
         added: the added tokens.
-        around: ids before and behind a single text, which get characters of their own.
+        template_ids: ids before and behind a single text, which get characters of their own.
 
     Raises:
         OverflowError: the vocabulary has more characters than the alphabet.
@@ -57,7 +57,7 @@ class RowSpelling:
         spec: WordPiece,
         classes: np.ndarray,
         added: tuple[AddedToken, ...],
-        around: tuple[Sequence[int], Sequence[int]],
+        template_ids: tuple[Sequence[int], Sequence[int]],
     ) -> None:
         self._classes = classes
         letters, ideographs = _numbers(_LETTERS), _numbers(_IDEOGRAPHS)
@@ -69,12 +69,12 @@ class RowSpelling:
         self.alone: dict[int, int] = {c: c for c in (*ascii_punctuation, *KEPT_PUNCTUATION)}
         try:
             for c in alphabet:
-                plain = c < 0x80 and chr(c).isalnum()
-                self.inside[c] = c if plain else next(letters)
+                is_alnum = c < 0x80 and chr(c).isalnum()
+                self.inside[c] = c if is_alnum else next(letters)
                 if c not in self.alone:
                     self.alone[c] = next(ideographs)
             self.added = [next(ideographs) for _ in added]
-            special = {number: next(ideographs) for ids in around for number in ids}
+            special = {number: next(ideographs) for ids in template_ids for number in ids}
         except StopIteration:
             raise OverflowError("more characters than the alphabet has") from None
 
@@ -162,10 +162,10 @@ class WordPieceRows(tf.Module):
         spec: WordPiece,
         spelling: RowSpelling,
         added: tuple[AddedToken, ...],
-        around: tuple[Sequence[int], Sequence[int]],
+        template_ids: tuple[Sequence[int], Sequence[int]],
     ) -> None:
         super().__init__()
-        prefix, suffix = ("".join(chr(spelling.special[n]) for n in ids) for ids in around)
+        prefix, suffix = ("".join(chr(spelling.special[n]) for n in ids) for ids in template_ids)
         self._prefix, self._suffix = prefix, suffix
         pieces = spelling.pieces(spec, added)
         self._unknown_letter = spelling.unknown_letter
@@ -246,7 +246,7 @@ class WordPieceRows(tf.Module):
 
     def _shorten(self, entries: tf.Tensor) -> tf.Tensor:
         """int32 [n] -> int32 [n]: every word over the limit becomes one unknown letter."""
-        ends = places_of(entries >= BREAK)
+        ends = positions_of(entries >= BREAK)
         kept = tf.cumsum(tf.cast(tf.not_equal(entries, DROPPED), tf.int64))
         total = tf.gather(kept, ends)
         before = tf.concat([[0], total[:-1]], 0)

@@ -1,6 +1,6 @@
-"""Plain rows for TF Text's op: spelled by a few string ops, without code points.
+"""Fast rows for TF Text's op: spelled by a few string ops, without code points.
 
-A character is plain here if the op takes it as it is written (after ASCII lower-casing, where the
+A character is inert here if the op takes it as it is written (after ASCII lower-casing, where the
 tokenizer does that) for what the table of `wordpiece.py` would have spelled.
 """
 
@@ -14,7 +14,7 @@ import tensorflow as tf
 from tfmlm.tokenizer_graph.added_tokens import AddedTokenPass
 from tfmlm.tokenizer_graph.component import Spans, Tokens
 from tfmlm.tokenizer_graph.ops.re2 import character_class, literal
-from tfmlm.tokenizer_graph.paths.strings import PlainRows
+from tfmlm.tokenizer_graph.paths.strings import FastRows
 from tfmlm.tokenizer_graph.paths.wordpiece_rows import (
     BREAK,
     DROPPED,
@@ -28,12 +28,12 @@ from tfmlm.tokenizer_graph.paths.wordpiece_rows import (
 MAX_REPEAT = 1000
 
 
-class RowStringsPath(PlainRows):
-    """The `Path` of plain rows. Made by `build`.
+class RowStringsPath(FastRows):
+    """The `Path` of fast rows. Made by `build`.
 
     Args:
         rows: the op.
-        row, refused: see `PlainRows`.
+        row, refused: see `FastRows`.
         lowercase: whether capital letters become small ones.
         mask: the mask token, and the character that stands for it.
     """
@@ -71,7 +71,7 @@ def build(
     before: AddedTokenPass | None,
     mask: tuple[str, str] | None,
 ) -> RowStringsPath | None:
-    """The plain rows of a tokenizer, or `None` if there are none to speak of.
+    """The fast rows of a tokenizer, or `None` if there are none to speak of.
 
     Args:
         entries: int32 [LIMIT], the table of raw text (`fused_entries`).
@@ -99,7 +99,7 @@ def build(
 def _characters(
     entries: np.ndarray, rows: WordPieceRows, lowercase: bool
 ) -> tuple[Sequence[int], Sequence[int]]:
-    """The plain code points that stay inside of words, and those between words."""
+    """The inert code points that stay inside of words, and those between words."""
     inside: list[int] = []
     apart: list[int] = []
     for c in (*range(1, 0x80), *KEPT_PUNCTUATION):

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tfmlm.tokenizer_graph.ops.branches import branch
 from tfmlm.tokenizer_graph.ops.regex import boundaries, rust_class
-from tfmlm.tokenizer_graph.ops.shift import column, following, places_of, previous
+from tfmlm.tokenizer_graph.ops.shift import column, following, positions_of, previous
 from tfmlm.tokenizer_graph.ops.tables import ValueTable
 from tfmlm.tokenizer_graph.pre_tokenizers.in_place import InPlace
 
@@ -75,10 +75,10 @@ class Gpt2Split(InPlace):
             is_quote: bool [n].
         """
         size = tf.size(stream, tf.int64)
-        places = places_of(tf.logical_and(is_quote, split))
+        positions = positions_of(tf.logical_and(is_quote, split))
 
         def ahead(distance: int) -> tuple[tf.Tensor, tf.Tensor]:
-            index = tf.minimum(places + distance, size - 1)
+            index = tf.minimum(positions + distance, size - 1)
             return tf.gather(stream, index), tf.gather(edge, index)
 
         (first, first_edge), (second, second_edge) = ahead(1), ahead(2)
@@ -97,7 +97,7 @@ class Gpt2Split(InPlace):
         two = tf.logical_and(two, tf.logical_not(tf.logical_or(first_edge, second_edge)))
         two = tf.logical_and(two, tf.logical_not(one))
         found = tf.logical_or(one, two)
-        kept = tf.boolean_mask(places, found)
+        kept = tf.boolean_mask(positions, found)
         stops = kept + 2 + tf.cast(tf.boolean_mask(two, found), tf.int64)
         # the word ends after the suffix; the change of class after the quote is none
         ones = tf.ones_like(kept, tf.bool)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfmlm.tokenizer_graph.ops.edit import splice, spliced_sources
-from tfmlm.tokenizer_graph.ops.shift import places_of
+from tfmlm.tokenizer_graph.ops.shift import positions_of
 
 
 def put_before(
@@ -28,10 +28,10 @@ def put_before_with_sources(
 
     The character stands where the one behind it does.
     """
-    places = places_of(words)
-    index = splice(tf.size(stream, tf.int64), places, places, 1)
+    positions = positions_of(words)
+    index = splice(tf.size(stream, tf.int64), positions, positions, 1)
     longer = tf.gather(tf.concat([stream, [character]], 0), index)
     # the new character starts the word, the one it was put before does not
     starts = tf.logical_and(starts, tf.logical_not(words))
     starts = tf.gather(tf.concat([starts, [True]], 0), index)
-    return longer, starts, spliced_sources(tf.size(stream, tf.int64), index, places)
+    return longer, starts, spliced_sources(tf.size(stream, tf.int64), index, positions)

@@ -42,17 +42,17 @@ class Component:
         """The component as it stands in `tokenizer.json`."""
         value: dict[str, Any] = {"type": self.type_name}
         for item in dataclasses.fields(self):
-            value[item.name] = _plain(getattr(self, item.name))
+            value[item.name] = _as_json(getattr(self, item.name))
         return value
 
 
-def _plain(value: Any) -> Any:
+def _as_json(value: Any) -> Any:
     if isinstance(value, Component):
         return value.to_json()
     if isinstance(value, Pattern):
         return {"Regex" if value.regex else "String": value.text}
     if isinstance(value, tuple):
-        return [_plain(item) for item in value]
+        return [_as_json(item) for item in value]
     return value
 
 

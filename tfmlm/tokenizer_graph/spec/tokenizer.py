@@ -172,7 +172,7 @@ def _check_first_word(spec: TokenizerSpec) -> None:
     """Refuses Metaspace's `first` where the word that is first depends on more than the text.
 
     The library puts ▁ before the word at offset 0 of the original text. A replacement of several
-    characters takes the offset of the last one, marks that change places take theirs along, and
+    characters takes the offset of the last one, marks that change positions take theirs along, and
     words that come of one character have one offset.
     """
     if not prepends_first(spec.pre_tokenizer):
