@@ -49,6 +49,14 @@ def test_flags(lstrip, rstrip, single_word, normalized):
     check(made, ["".join(chosen) for chosen in itertools.product(parts, repeat=3)])
 
 
+@pytest.mark.parametrize("content", ["\n", " ab", "\tab"])
+def test_a_space_that_the_normalizer_changes_makes_a_token(content):
+    """BertNormalizer makes a line break a space: what it makes is then found as a token."""
+    made = tokenizer(AddedToken(content, normalized=True), normalizer=normalizers.BertNormalizer())
+    parts = ["a", "ab", "1", " ", "\n", "\t", "\r"]
+    check(made, ["".join(chosen) for chosen in itertools.product(parts, repeat=3)])
+
+
 FLAGS = ("lstrip", "rstrip", "single_word", "normalized")
 
 

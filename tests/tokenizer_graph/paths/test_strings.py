@@ -55,7 +55,7 @@ def test_ordinary_text_is_fast(family):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_what_needs_tables_is_not_plain(family):
+def test_what_needs_tables_is_not_fast(family):
     graph, rust, mask = _graph(family)
     specials = [t.content for t in rust.get_added_tokens_decoder().values() if t.content != mask]
     texts = [f"a {token} b" for token in specials]
@@ -66,7 +66,7 @@ def test_what_needs_tables_is_not_plain(family):
 
 
 @pytest.mark.parametrize("family", ROWS)
-def test_words_over_the_limit_are_not_plain(family):
+def test_words_over_the_limit_are_not_fast(family):
     graph, _, _ = _graph(family)
     assert _is_fast(graph, ["x" * 100, "x" * 101, "x" * 100 + " " + "x" * 100]) == [
         True,
@@ -76,7 +76,7 @@ def test_words_over_the_limit_are_not_plain(family):
 
 
 @pytest.mark.parametrize("family", WORDS)
-def test_spaces_beside_spaces_are_not_plain(family):
+def test_spaces_beside_spaces_are_not_fast(family):
     graph, _, _ = _graph(family)
     assert not any(_is_fast(graph, ["a  b", "a\tb", "a\n", "  ", SPACED]))
 

@@ -282,6 +282,9 @@ def _by_class(
         for c in ASCII_SPACES
         if [word for word, _ in split(normalize(f"x{c}x"))] == ["x", "x"]
     ]
+    tokens = "".join([*refused, mask.content if mask else ""])
+    if any(c.isspace() for c in tokens):  # a space that becomes another may make one of them
+        spaces = [c for c in spaces if normalize(f"x{chr(c)}x") == f"x{chr(c)}x"]
     classes = np.asarray(by_class.probe_classes(pre_tokenizer.to_json()))
     kept = [c for c in inert if classes[c] != by_class.REMOVED]
     isolated = [c for c in kept if classes[c] == by_class.ISOLATED]
