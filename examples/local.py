@@ -81,6 +81,52 @@ def small_model(model_type: str = "bert", steps: int = 150) -> str:
     return str(folder)
 
 
+def antibodies() -> dict[str, str]:
+    """Variable domains of eight drugs: residues in one-letter code, by names such as
+    `trastuzumab heavy`."""
+    text = (Path(__file__).parent / "antibodies.fasta").read_text(encoding="ascii")
+    records = (record.split("\n", 1) for record in text.split(">")[1:])
+    return {heading.split(",")[0]: lines.replace("\n", "") for heading, lines in records}
+
+
+def protein_model(steps: int = 100) -> str:
+    """The folder of a small model of these chains, trained now or by an earlier example; its tokens
+    are residues."""
+    from transformers import BertTokenizerFast
+
+    from tfmlm.training import run_training
+
+    folder = FOLDER / "small-protein"
+    if (folder / "model.safetensors").exists():
+        return str(folder)
+    FOLDER.mkdir(exist_ok=True)
+    text, vocabulary = FOLDER / "antibodies.txt", FOLDER / "residues.txt"
+    text.write_text("".join(f"{' '.join(chain)}\n" for chain in antibodies().values()))
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"ACDEFGHIKLMNPQRSTVWY"]
+    vocabulary.write_text("\n".join(words) + "\n")
+    tokenizer = BertTokenizerFast(str(vocabulary), do_lower_case=False, model_max_length=160)
+    tokenizer.save_pretrained(FOLDER / "residues")
+    run_training(
+        TrainConfig(
+            model_type="bert",
+            tokenizer_name=str(FOLDER / "residues"),
+            config_overrides="hidden_size=32,num_hidden_layers=2,num_attention_heads=2,"
+            "intermediate_size=64,max_position_embeddings=160,initializer_range=0.05",
+            train_file=(str(text),),
+            validation_file=(str(text),),
+            line_by_line=True,
+            max_seq_length=160,
+            per_device_train_batch_size=16,
+            learning_rate=5e-3,
+            warmup_ratio=0.1,
+            max_steps=steps,
+            save_steps=0,
+            output_dir=str(folder),
+        )
+    )
+    return str(folder)
+
+
 def free_ports(count: int) -> list[int]:
     """Ports of this machine that nobody listens on."""
     with contextlib.ExitStack() as stack:

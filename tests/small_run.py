@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import importlib
 import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import tfmlm
@@ -80,14 +82,32 @@ def bert() -> Path:
 
 
 def _train_bert(folder: Path) -> None:
+    with _examples_in(folder):
+        importlib.import_module("local").small_model("bert", steps=60)
+
+
+@contextlib.contextmanager
+def _examples_in(folder: Path) -> Iterator[None]:
+    """The examples' modules can be imported, and what they make goes to `folder`."""
     before = Path.cwd()
     sys.path.insert(0, str(EXAMPLES))
     os.chdir(folder)
     try:
-        importlib.import_module("local").small_model("bert", steps=60)
+        yield
     finally:
         os.chdir(before)
         sys.path.remove(str(EXAMPLES))
+
+
+def protein() -> Path:
+    """A checkpoint folder of a BERT whose tokens are residues; made as the examples make theirs."""
+    folder = made_once("small-protein", _train_protein)
+    return (folder / "tfmlm-examples" / "small-protein").resolve()
+
+
+def _train_protein(folder: Path) -> None:
+    with _examples_in(folder):
+        importlib.import_module("local").protein_model(steps=40)
 
 
 def modernbert() -> Path:

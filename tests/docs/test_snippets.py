@@ -17,6 +17,7 @@ from tests.small_run import (
     bert_export,
     modernbert,
     paragraphs,
+    protein,
     roberta,
     roberta_export,
     scratch,
@@ -60,6 +61,7 @@ def material(kind: str) -> Path:
         "distilroberta-base": roberta(),
         "bert-base-uncased": bert(),
         "answerdotai/ModernBERT-base": modernbert(),
+        "antiberty": protein(),
     }
     for name, checkpoint in checkpoints.items():
         shutil.copytree(checkpoint, folder / name, ignore=shutil.ignore_patterns("logs"))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.small_run import bert, roberta
+from tests.small_run import bert, protein, roberta
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 Run = Callable[..., str]
@@ -22,7 +22,8 @@ Run = Callable[..., str]
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder in which all of them run, with the small models already there."""
     folder = tmp_path_factory.mktemp("examples")
-    for name, checkpoint in (("bert", bert()), ("roberta", roberta())):
+    small = {"bert": bert(), "roberta": roberta(), "protein": protein()}
+    for name, checkpoint in small.items():
         shutil.copytree(checkpoint, folder / "tfmlm-examples" / f"small-{name}")
     return folder
 
@@ -111,6 +112,16 @@ def test_reading_the_results(run: Run, folder: Path) -> None:
     names = {p.name for p in pictures.glob("*.png")}
     assert names == {"words.png", "surprise_before.png", "surprise_after.png", "comparison.png"}
     assert "training curves: tfmlm-examples/small-bert/training.png" in printed
+
+
+def test_protein_model(run: Run, folder: Path) -> None:
+    printed = run("protein_model.py")
+    chain, loop = map(float, re.findall(r"pseudo-perplexity (\d+\.\d\d)", printed))
+    assert 1 < chain < 20 and 1 < loop  # twenty residues are twenty guesses
+    rows = re.findall(r"^([A-Z])(\d+) +([A-Z] 0\.\d{3}(?:, [A-Z] 0\.\d{3}){2})$", printed, re.M)
+    assert "".join(row[0] for row in rows) == "WGGDGFYAMDY"
+    assert [int(row[1]) for row in rows] == list(range(99, 110))
+    assert (folder / "tfmlm-examples" / "protein" / "loop.png").stat().st_size > 5000
 
 
 def test_local_material(monkeypatch: pytest.MonkeyPatch) -> None:
