@@ -117,7 +117,7 @@ def test_reading_the_results(run: Run, folder: Path) -> None:
 def test_protein_model(run: Run, folder: Path) -> None:
     printed = run("protein_model.py")
     chain, loop = map(float, re.findall(r"pseudo-perplexity (\d+\.\d\d)", printed))
-    assert 1 < chain < 20 and 1 < loop  # twenty residues are twenty guesses
+    assert 1 < chain < 20 and loop > 1  # twenty residues are twenty guesses
     answer = r"[A-Z] 0\.\d{3}"
     rows = re.findall(rf"^([A-Z])(\d+) +({answer}, {answer}, {answer})$", printed, re.M)
     assert "".join(row[0] for row in rows) == "WGGDGFYAMDY"
