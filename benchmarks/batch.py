@@ -3,12 +3,14 @@
 Covers rows a second of real rows of mixed length (paragraphs of Python's documentation and messages
 in a hundred languages, one word of each masked) through an export of 6×384 with BERT's vocabulary:
 `tfmlm.BatchFiller`, the same session in slices of 32 in the order of the rows, and the fill-mask
-pipeline of PyTorch with batch_size=32, which take turns in processes of their own; then
-`tfmlm batch` on one processor with one worker and on two with two. And peak memory of the runner at
-two numbers of short rows.
+pipeline of PyTorch with batch_size=32 (on the first `--pipeline_rows`), which take turns in
+processes of their own; then whole jobs from start to exit: `tfmlm batch` on one processor with one
+worker and on two with two, and the examples of Beam and Spark on one. And peak memory of the runner
+at several numbers of short rows.
 
-    TFMLM_TORCH_PYTHON=/path/to/python python benchmarks/batch.py --rows 1000
-    python benchmarks/batch.py --memory 10000 60000
+    TFMLM_TORCH_PYTHON=/path/to/python TFMLM_BEAM_PYTHON=/path/to/python \\
+        TFMLM_SPARK_PYTHON=/path/to/python python benchmarks/batch.py --rows 10000
+    python benchmarks/batch.py --size 2x128 --memory 10000 1000000
 """
 
 from __future__ import annotations
@@ -28,7 +30,6 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 SLICE = 32
-ROUNDS = 2
 
 
 def real_rows(count: int) -> list[str]:
@@ -124,31 +125,60 @@ class Worker:
         return answer
 
 
-def files(folder: Path, rows: list[str], processors: int) -> float:
-    """Rows a second of `tfmlm batch` with a worker and a thread for each of so many processors."""
+def shards_of(folder: Path, rows: list[str]) -> Path:
+    """The rows in files of parquet, and the same in one text file."""
     import pyarrow as pa
     import pyarrow.parquet
 
-    shards = folder / "shards"
+    shards = folder / f"shards-{len(rows)}"
     if not shards.exists():
         shards.mkdir()
         size = max(min(4096, len(rows) // 8), 1)
         for start in range(0, len(rows), size):
             table = pa.table({"text": rows[start : start + size]})
             pyarrow.parquet.write_table(table, shards / f"{start:08d}.parquet")
-    chosen = sorted(os.sched_getaffinity(0))[:processors]
-    command = [sys.executable, "-m", "tfmlm", "batch", str(folder / "export"), "--json"]
-    command += ["--input", str(shards), "--num_workers", str(processors)]
-    with tempfile.TemporaryDirectory() as output:
-        done = subprocess.run(
-            [*command, "--output", f"{output}/out"],
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-            preexec_fn=lambda: os.sched_setaffinity(0, chosen),
-        )
-    report = json.loads(done.stdout)
-    return report["rows"] / report["seconds"]
+        shards.with_suffix(".txt").write_text("\n".join(rows))
+    return shards
+
+
+def jobs(folder: Path, rows: list[str]) -> None:
+    """Rows a second of whole jobs, from start to exit: `tfmlm batch`, Beam, Spark.
+
+    Each job has one processor with one worker, and `tfmlm batch` then two with two. Beam and Spark
+    are left out where no variable names a Python that has them.
+    """
+    shards, export = shards_of(folder, rows), str(folder / "export")
+    processors = sorted(os.sched_getaffinity(0))
+
+    def rate(command: list[str], count: int) -> float:
+        chosen = processors[:count]
+        with tempfile.TemporaryDirectory() as output:
+            start = time.perf_counter()
+            subprocess.run(
+                [*command, "--output", f"{output}/out"],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                check=True,
+                env={**os.environ, "PYTHONPATH": str(ROOT), "SPARK_LOCAL_IP": "127.0.0.1"},
+                preexec_fn=lambda: os.sched_setaffinity(0, chosen),
+            )
+            return len(rows) / (time.perf_counter() - start)
+
+    batch = [sys.executable, "-m", "tfmlm", "batch", export, "--input", str(shards)]
+    one = rate([*batch, "--num_workers", "1"], 1)
+    print(f"tfmlm batch, 1 worker of 1 thread   {one:8.1f} rows/s", flush=True)
+    others = {
+        "tfmlm batch, 2 workers": (2, [*batch, "--num_workers", "2"]),
+    }
+    if python := os.environ.get("TFMLM_BEAM_PYTHON"):
+        script = [python, str(ROOT / "examples/beam_fill.py"), export]
+        others["Beam, direct runner"] = (1, [*script, "--input", str(shards.with_suffix(".txt"))])
+    if python := os.environ.get("TFMLM_SPARK_PYTHON"):
+        script = [python, str(ROOT / "examples/spark_fill.py"), export, "--master", "local[1]"]
+        others["Spark, local[1]"] = (1, [*script, "--input", str(shards)])
+    for name, (count, command) in others.items():
+        found = rate(command, count)
+        print(f"{name:<33}   {found:8.1f} rows/s, {found / one:.2f} times as many", flush=True)
 
 
 def peak(folder: str, rows: int) -> None:
@@ -161,7 +191,7 @@ def peak(folder: str, rows: int) -> None:
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
-def prepare(folder: Path) -> None:
+def prepare(folder: Path, size: str) -> None:
     """The checkpoint and its export, if they are not there."""
     if (folder / "export").exists():
         return
@@ -171,13 +201,17 @@ def prepare(folder: Path) -> None:
     import tfmlm
     from tests.real_data import bert_uncased_dir
 
-    make_checkpoint(folder / "checkpoint", "6x384", bert_uncased_dir())
+    make_checkpoint(folder / "checkpoint", size, bert_uncased_dir())
     tfmlm.export_saved_model(str(folder / "checkpoint"), None, folder / "export")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--pipeline_rows", type=int, default=1000, help="the first so many rows")
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--size", default="6x384", help="layers x hidden units of the model")
+    parser.add_argument("--skip_jobs", action="store_true", help="only the three in a process")
     parser.add_argument("--memory", type=int, nargs="+", help="measure peak memory at these rows")
     parser.add_argument("--work_dir", type=Path, help="where the models are kept")
     parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
@@ -190,7 +224,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.work_dir or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        prepare(folder)
+        prepare(folder, args.size)
         if args.memory:
             for rows in args.memory:
                 command = [sys.executable, __file__, "--peak", str(folder), str(rows)]
@@ -201,25 +235,29 @@ def main() -> None:
         pythons = {"runner": sys.executable, "slices": sys.executable}
         if os.environ.get("TFMLM_TORCH_PYTHON"):
             pythons["pipeline"] = os.environ["TFMLM_TORCH_PYTHON"]
-        workers = {kind: Worker(python, kind, folder, rows) for kind, python in pythons.items()}
-        times: dict[str, list[float]] = {kind: [] for kind in workers}
-        for _ in range(ROUNDS):
+        counts = {kind: len(rows) for kind in pythons}
+        if "pipeline" in counts:
+            counts["pipeline"] = min(args.pipeline_rows, len(rows))
+        workers = {
+            kind: Worker(python, kind, folder, rows[: counts[kind]])
+            for kind, python in pythons.items()
+        }
+        rates: dict[str, list[float]] = {kind: [] for kind in workers}
+        for _ in range(args.rounds):
             for kind, worker in workers.items():
-                times[kind].append(worker.seconds())
+                rates[kind].append(counts[kind] / worker.seconds())
         for worker in workers.values():
             worker.close()
-        runner = statistics.median(times["runner"])
-        for kind, seconds in times.items():
-            median = statistics.median(seconds)
+        runner = statistics.median(rates["runner"])
+        for kind, found in rates.items():
+            rate = statistics.median(found)
             print(
-                f"{kind:>12}   {len(rows) / median:8.1f} rows/s   the runner is "
-                f"{median / runner:.2f} times as fast",
+                f"{kind:>12}   {counts[kind]:,} rows   {rate:8.1f} rows/s   the runner is "
+                f"{runner / rate:.2f} times as fast",
                 flush=True,
             )
-        one, two = (files(folder, rows, processors) for processors in (1, 2))
-        print(
-            f"tfmlm batch, 1 worker of 1 thread: {one:.1f} rows/s; 2: {two:.1f} ({two / one:.2f} ×)"
-        )
+        if not args.skip_jobs:
+            jobs(folder, rows)
     return None
 
 

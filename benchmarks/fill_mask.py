@@ -33,7 +33,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-SIZES = {"6x384": (6, 384, 12), "12x768": (12, 768, 12)}
+SIZES = {"2x128": (2, 128, 2), "6x384": (6, 384, 12), "12x768": (12, 768, 12)}
 BATCHES = (1, 8, 32)
 TEXTS = ("20 words", "5-200 words")
 THREADS = 2

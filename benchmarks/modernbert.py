@@ -8,10 +8,10 @@ Covers the shapes of Ettin-17M and of ModernBERT-base (150M) with random weights
 50,368, the same in both processes. `train`: forward, backward, clipping and AdamW on 2,048 tokens a
 step (16 rows of 128, 4 of 512, 1 of 2,048), 15 % of them masked; float32, dropout off as in the
 published configs. `fill`: `tfmlm.load` of the export against PyTorch's fill-mask pipeline, texts of
-that many tokens less two, one mask each; `--dtype` is the export's. `packing`: tokens a second of our training step on texts
-of 8 to 64 tokens, 32 a step padded to the longest, and side by side in rows of 128. `memory`: peak
-resident size of a process that runs the encoder on one text of 8,192 tokens and takes the logits of
-one position.
+that many tokens less two, one mask each; `--dtype` is the export's. `packing`: tokens a second of
+our training step on texts of 8 to 64 tokens, 32 a step padded to the longest, and side by side in
+rows of 128. `memory`: peak resident size of a process that runs the encoder on one text of 8,192
+tokens and takes the logits of one position.
 
 TFMLM_TORCH_PYTHON names a Python with torch and transformers 4.57. Each side is a process with
 two threads, warmed up; they take turns, so that a busy machine slows both alike. Printed are the
