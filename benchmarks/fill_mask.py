@@ -396,7 +396,7 @@ def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tokenizer", type=Path, help="folder with BERT's tokenizer files")
-    parser.add_argument("--sizes", nargs="+", default=list(SIZES), choices=list(SIZES))
+    parser.add_argument("--sizes", nargs="+", default=["6x384", "12x768"], choices=list(SIZES))
     parser.add_argument("--texts", nargs="+", default=list(TEXTS), choices=list(TEXTS))
     parser.add_argument("--batches", nargs="+", default=list(BATCHES), type=int)
     parser.add_argument("--kinds", nargs="+", default=["export", "bf16", *PYTHONS])
