@@ -16,6 +16,7 @@ from transformers.keras_callbacks import PushToHubCallback
 
 import tfmlm
 from tests.hub.small import TOKEN, make_data, make_model
+from tests.small_models import small_model
 from tfmlm.checkpoint.optimizer_state import load_optimizer_state
 from tfmlm.errors import NotDeliveredError, UserError
 from tfmlm.hub.delivery import Backoff
@@ -87,6 +88,21 @@ def test_the_stock_callbacks_arguments_by_position_and_its_card_arguments(hub, o
     card = hub.content("ada/model")["README.md"].decode()
     for line in ("language:\n- de", "license: mit", "- news", "Berlin ist die [MASK]"):
         assert line in card
+
+
+def test_an_architecture_of_ours_arrives_whole(hub, out, push):
+    """ModernBERT: the card's tags, what the folder holds, and the same logits when it is back."""
+    own = small_model("modernbert", vocab_size=64)
+    own.compile(optimizer=tf.keras.optimizers.legacy.Adam(1e-3))
+    fit(own, push(), epochs=1)
+    assert same_files(hub, out)
+    content = hub.content("ada/model")
+    assert json.loads(content["config.json"])["architectures"] == ["ModernBertForMaskedLM"]
+    card = content["README.md"].decode()
+    assert "pipeline_tag: fill-mask" in card and "import tfmlm" in card
+    ids = {"input_ids": np.arange(5, 15, dtype=np.int32)[None]}
+    expected = own(ids).logits.numpy()
+    np.testing.assert_array_equal(tfmlm.load_model(str(out))(ids).logits.numpy(), expected)
 
 
 @pytest.mark.parametrize(
