@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,18 @@ def test_figures_are_printed_for_people_too(
         "top-5 accuracy",
         "masked tokens",
     ]
+
+
+def test_a_bar_counts_batches_where_somebody_looks(
+    checkpoint: Path, text: Path, capfd: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tfmlm.progress.shown", lambda: True)
+    flags = ["--model_name_or_path", checkpoint, "--validation_file", text, "--line_by_line"]
+    code, _, err = evaluate(
+        capfd, *flags, "--max_eval_samples", 10, "--per_device_eval_batch_size", 4
+    )
+    assert code == 0
+    assert re.search(r"Evaluating .*3/3 batches .*loss \d", err), err
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,7 @@ def run_evaluation(config: EvaluateConfig) -> dict[str, Any]:
             seed=config.seed,
             strategy=strategy,
             pad_to=pad_to(config, length),
+            progress=is_chief(strategy),
         )
     if folder is not None and is_chief(strategy):
         write_json(folder / "eval_results.json", json_ready(figures))

@@ -13,6 +13,7 @@ from tfmlm.data.blocks import Blocks
 from tfmlm.data.masking import IGNORED
 from tfmlm.data.pipeline import EpochOrder, Layout, masked_batches
 from tfmlm.errors import UserError
+from tfmlm.progress import Bar
 from tfmlm.training.strategy import distribute, layout_of
 from tfmlm.training.trainer import evaluation_sums
 
@@ -77,15 +78,20 @@ class Evaluator:
         )
         self._step = tf.function(self._distributed_step, reduce_retracing=True)
 
-    def __call__(self) -> dict[str, float]:
+    def __call__(self, progress: bool = False) -> dict[str, float]:
         """Returns eval_loss, perplexity, eval_accuracy, eval_top5_accuracy, eval_masked_tokens.
+
+        Args:
+            progress: draw a bar on a terminal and in a notebook.
 
         Raises:
             UserError: no token can be masked in the text.
         """
         sums = np.zeros(4)
-        for features, labels in self._dataset:
-            sums += self._step(features, labels).numpy()
+        with Bar("Evaluating", self.steps, "batches", visible=progress) as bar:
+            for features, labels in self._dataset:
+                sums += self._step(features, labels).numpy()
+                bar.add(1, loss=f"{sums[0] / max(sums[3], 1):.4f}")
         loss, hits, hits5, count = sums.tolist()
         if not count:
             raise UserError("no token of the evaluation text can be masked")
@@ -103,9 +109,11 @@ class Evaluator:
         return self._strategy.reduce(tf.distribute.ReduceOp.SUM, sums, axis=None)
 
 
-def evaluate_model(model: Any, tokenizer: Any, blocks: Blocks, **settings: Any) -> dict[str, float]:
+def evaluate_model(
+    model: Any, tokenizer: Any, blocks: Blocks, *, progress: bool = False, **settings: Any
+) -> dict[str, float]:
     """Evaluates once; arguments and result as `Evaluator`'s."""
-    return Evaluator(model, tokenizer, blocks, **settings)()
+    return Evaluator(model, tokenizer, blocks, **settings)(progress)
 
 
 def perplexity(loss: float) -> float:
