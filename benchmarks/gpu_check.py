@@ -42,7 +42,6 @@ from typing import Any
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 
-VOCABULARY = {"bert": 30_522, "modernbert": 50_368}
 MASKED = 0.15
 #: Seconds after which a measurement counts as failed.
 PATIENCE = 180
@@ -52,6 +51,7 @@ PATIENCE = 180
 class Size:
     """What is measured: shapes of the models, lengths, tokens of a step, and how often."""
 
+    vocabulary: dict[str, int]
     layers: dict[str, int]
     hidden: int
     inner: dict[str, int]
@@ -64,9 +64,11 @@ class Size:
     served_length: int
     longest: int
     variants: tuple[tuple[str, bool], ...]
+    recipe_variants: tuple[tuple[str, bool], ...]
 
 
 FULL = Size(
+    vocabulary={"bert": 30_522, "modernbert": 50_368},
     layers={"bert": 12, "modernbert": 22},
     hidden=768,
     inner={"bert": 3072, "modernbert": 1152},
@@ -79,8 +81,15 @@ FULL = Size(
     served_length=128,
     longest=131_072,
     variants=(("float32", False), ("float32", True), ("bfloat16", False), ("bfloat16", True)),
+    recipe_variants=(
+        ("float32", False),
+        ("float32", True),
+        ("bfloat16", False),
+        ("bfloat16", True),
+    ),
 )
 TINY = Size(
+    vocabulary={"bert": 200, "modernbert": 200},
     layers={"bert": 1, "modernbert": 2},
     hidden=16,
     inner={"bert": 32, "modernbert": 32},
@@ -91,8 +100,9 @@ TINY = Size(
     product=64,
     batches=(1, 2),
     served_length=16,
-    longest=2048,
+    longest=128,
     variants=(("float32", False), ("bfloat16", True)),
+    recipe_variants=(("float32", False),),
 )
 
 
@@ -107,7 +117,7 @@ def new_model(size: Size, kind: str, length: int, dropout: float | None = None) 
     from tfmlm.training.model_setup import build_new_model
 
     shape: dict[str, Any] = {
-        "vocab_size": VOCABULARY[kind],
+        "vocab_size": size.vocabulary[kind],
         "hidden_size": size.hidden,
         "num_hidden_layers": size.layers[kind],
         "num_attention_heads": size.heads,
@@ -123,19 +133,23 @@ def new_model(size: Size, kind: str, length: int, dropout: float | None = None) 
     return build_new_model(ModernBertConfig(**shape, **ids))
 
 
-def new_tokenizer() -> Any:
-    """A WordPiece tokenizer of BERT's size; which words it has does not matter."""
-    from train_step import make_tokenizer
+def new_tokenizer(size: Size) -> Any:
+    """A WordPiece tokenizer for BERT; which words it has does not matter."""
+    from tokenizers import BertWordPieceTokenizer
+    from transformers import BertTokenizerFast
 
-    return make_tokenizer()
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    words += [f"w{number}" for number in range(size.vocabulary["bert"] - len(words))]
+    raw = BertWordPieceTokenizer({word: number for number, word in enumerate(words)})
+    return BertTokenizerFast(tokenizer_object=raw)
 
 
-def ids_and_labels(kind: str, rows: int, length: int) -> tuple[Any, Any]:
+def ids_and_labels(size: Size, kind: str, rows: int, length: int) -> tuple[Any, Any]:
     """Random ids with masks, and labels, int32 [rows, length]; always the same."""
     import numpy as np
 
     generator = np.random.default_rng(0)
-    ids = generator.integers(5, VOCABULARY[kind], (rows, length), dtype="int32")
+    ids = generator.integers(5, size.vocabulary[kind], (rows, length), dtype="int32")
     chosen = generator.random(ids.shape) < MASKED
     chosen[:, 1] = True
     return np.where(chosen, 4, ids).astype("int32"), np.where(chosen, ids, -100).astype("int32")
@@ -152,7 +166,7 @@ def step_flops(size: Size, model: Any, kind: str, rows: int, length: int) -> flo
     for layer in range(size.layers[kind]):
         reach = length if layer % every == 0 else min(length, window)
         scores += 2 * size.hidden * reach
-    head = MASKED * (size.hidden**2 + size.hidden * VOCABULARY[kind])
+    head = MASKED * (size.hidden**2 + size.hidden * size.vocabulary[kind])
     forward = 2 * rows * length * (size.layers[kind] * matrices + scores + head)
     return 3.0 * forward
 
@@ -197,7 +211,7 @@ def train(
         model = new_model(size, kind, length)
         trainer = tfmlm.MaskedLMTrainer(model, max_grad_norm=1.0, jit_compile=xla)
         trainer.compile(tfmlm.create_optimizer(1e-5, 1000)[0])
-        ids, labels = (tf.constant(x) for x in ids_and_labels(kind, rows, length))
+        ids, labels = (tf.constant(x) for x in ids_and_labels(size, kind, rows, length))
         features = {"input_ids": ids, "attention_mask": tf.ones_like(ids)}
         step = tf.function(lambda x, y: trainer.train_step((x, y)))
         begun = time.perf_counter()
@@ -224,9 +238,9 @@ def recipe(size: Size, length: int, precision: str, xla: bool, rows: int) -> dic
     half = "bf16" if precision == "bfloat16" else "no"
     with policy.precision(half):
         model = new_model(size, "bert", length)
-        ids, labels = ids_and_labels("bert", rows * (size.steps + 3), length)
+        ids, labels = ids_and_labels(size, "bert", rows * (size.steps + 3), length)
         blocks = datasets.Dataset.from_dict({"input_ids": ids.tolist()})
-        collator = DataCollatorForLanguageModeling(new_tokenizer(), return_tensors="np")
+        collator = DataCollatorForLanguageModeling(new_tokenizer(size), return_tensors="np")
         data = model.prepare_tf_dataset(blocks, shuffle=True, batch_size=rows, collate_fn=collator)
         optimizer = AdamWeightDecay(learning_rate=1e-5, weight_decay_rate=0.01)
         model.compile(optimizer=optimizer, jit_compile=xla)
@@ -285,7 +299,7 @@ def equality(size: Size) -> dict[str, float]:
         "two devices": (tf.distribute.MirroredStrategy(names, reduction), 1, 4),
     }
     small = Size(**{**vars(TINY), "layers": {"bert": 2, "modernbert": 2}, "hidden": 32})
-    rows = ids_and_labels("bert", 8 * 5, 16)
+    rows = ids_and_labels(small, "bert", 8 * 5, 16)
     weights = {}
     for name, (strategy, accumulation, share) in layouts.items():
         import tf_keras
@@ -310,7 +324,7 @@ def serving(size: Size) -> dict[str, float]:
     """Milliseconds that an export takes, by texts at a time."""
     import tfmlm
 
-    tokenizer = new_tokenizer()
+    tokenizer = new_tokenizer(size)
     text = " ".join(["[MASK]", *(f"w{5 * n}" for n in range(size.served_length - 3))])
     with tempfile.TemporaryDirectory() as folder:
         model = new_model(size, "bert", 512)
@@ -375,7 +389,7 @@ def training(size: Size, tiny: bool) -> None:
     print("|---" * (len(heads) + 1) + "|", flush=True)
     for kind in ("bert", "recipe", "modernbert"):
         for length in size.lengths:
-            for precision, xla in size.variants:
+            for precision, xla in size.recipe_variants if kind == "recipe" else size.variants:
                 rows = size.tokens // length
                 request = {"length": length, "precision": precision, "xla": xla, "rows": rows}
                 if kind == "recipe":

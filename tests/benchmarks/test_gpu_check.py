@@ -38,9 +38,15 @@ def test_each_model_has_a_row_for_each_variant(report: str) -> None:
     table = section(report, "Training steps")
     row = r"\| (.+?) \| 2 × 16 \| (\w+) \| (yes|no) \| [\d.]+ ms \| [\d,]+ \| [\d.]+% \| [\d.]+ GB"
     found = re.findall(row, table)
-    models = ("bert", "bert, the guide's recipe", "modernbert")
-    variants = (("float32", "no"), ("bfloat16", "yes"))
-    assert found == [(model, *variant) for model in models for variant in variants], table
+    first, second = ("float32", "no"), ("bfloat16", "yes")
+    recipe = ("bert, the guide's recipe", *first)
+    assert found == [
+        ("bert", *first),
+        ("bert", *second),
+        recipe,
+        ("modernbert", *first),
+        ("modernbert", *second),
+    ], table
 
 
 def test_weights_are_equal_on_one_device_by_accumulation_and_on_two(report: str) -> None:
@@ -52,7 +58,7 @@ def test_weights_are_equal_on_one_device_by_accumulation_and_on_two(report: str)
 def test_serving_and_the_longest_text_have_figures(report: str) -> None:
     assert re.findall(r"^- (\d+): [\d.]+ ms", section(report, "Filling masks"), re.M) == ["1", "2"]
     longest = section(report, "The longest text")
-    assert re.findall(r"^- ([\d,]+) tokens: [\d.]+ s, ", longest, re.M) == ["2,048"]
+    assert re.findall(r"^- ([\d,]+) tokens: [\d.]+ s, ", longest, re.M) == ["128"]
 
 
 def test_flops_are_those_of_the_products() -> None:
