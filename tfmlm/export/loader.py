@@ -78,30 +78,26 @@ class LoadedFillMask:
     """
 
     def __init__(
-        self, version_folder: Path, threads: int | None = None, starts_sooner: bool = False
+        self, version_folder: Path, threads: int | None = None, optimized: bool = True
     ) -> None:
         """Loads a version folder.
 
         Args:
             version_folder: the folder of the SavedModel.
             threads: of the session; all cores by default.
-            starts_sooner: the graph is optimized in one pass in place of TensorFlow's two: for who
-                asks each signature once.
+            optimized: whether TensorFlow optimizes the graph, as it does in a server. Where each
+                signature is asked once that takes most of the time.
         """
         self.path = version_folder
         self.record = read_record(version_folder)
         import tensorflow as tf
         import tensorflow_text  # noqa: F401  (registers the ops of TF Text)
-        from tensorflow.core.protobuf import rewriter_config_pb2
 
         self._graph = tf.Graph()
         config = tf.compat.v1.ConfigProto(
             intra_op_parallelism_threads=threads or 0, inter_op_parallelism_threads=threads or 0
         )
-        if starts_sooner:
-            config.graph_options.rewrite_options.meta_optimizer_iterations = (
-                rewriter_config_pb2.RewriterConfig.ONE
-            )
+        config.graph_options.rewrite_options.disable_meta_optimizer = not optimized
         self._session = tf.compat.v1.Session(graph=self._graph, config=config)
         try:
             with self._graph.as_default(), _without_deprecation_notes():
@@ -191,6 +187,11 @@ class LoadedFillMask:
         filled = self.fill_each(texts, top_k, targets, errors=errors, batch_size=batch_size)
         items = list(filled)
         return items[0] if columns.one_text(texts) else items
+
+    def close(self) -> None:
+        """Frees the memory that the session holds; nothing can be asked any more."""
+        self._session.close()
+        self._calls.clear()
 
     fill = __call__
 

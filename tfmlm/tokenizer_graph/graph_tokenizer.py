@@ -12,6 +12,7 @@ from tfmlm.errors import UnsupportedTokenizerError, UserError
 from tfmlm.tokenizer_graph.component import BuildContext, Tokens
 from tfmlm.tokenizer_graph.decoders.decoder import GraphDecoder
 from tfmlm.tokenizer_graph.loading import spec_from_pretrained, spec_from_tokenizer
+from tfmlm.tokenizer_graph.ops.traced import Traced
 from tfmlm.tokenizer_graph.paths.choose import choose
 from tfmlm.tokenizer_graph.post_processors.assemble import Assembler, pad, truncate
 from tfmlm.tokenizer_graph.post_processors.template import probe_templates
@@ -68,6 +69,10 @@ class GraphTokenizer(tf.Module):
         context = replace(context, template_ids=(single.fixed[0], single.fixed[1]))
         self._single, self._pair = Assembler(single), Assembler(pair)
         self._path, self._general = choose(context, self._single, ops)
+        self._with_specials = Traced(
+            lambda texts: self._path.tokens(texts, with_special_tokens=True),
+            tf.TensorSpec([None], tf.string),
+        )
         self._decoder = GraphDecoder(context)
         self.prefix_ids: list[int] = list(single.fixed[0])
         self.suffix_ids: list[int] = list(single.fixed[1])
@@ -122,7 +127,7 @@ class GraphTokenizer(tf.Module):
             RaggedTensor int32 [batch, (tokens)]; int32 [tokens] for a scalar.
         """
         texts, scalar = _as_batch(texts)
-        tokens = self._path.tokens(texts, with_special_tokens=True)
+        tokens = self._with_specials(texts)
         return tokens.ids if scalar else _ragged(tokens)
 
     @tf.autograph.experimental.do_not_convert
@@ -142,12 +147,17 @@ class GraphTokenizer(tf.Module):
         mask_spans = tf.RaggedTensor.from_row_splits(spans.span, spans.splits, validate=False)
         if not offsets:
             return Encoded(_ragged(spans.tokens), mask_spans)
-        found = self._general.offsets(texts)
-        both = (
-            tf.RaggedTensor.from_row_splits(values, found.tokens.splits, validate=False)
-            for values in (found.characters, found.bytes)
+        return Encoded(_ragged(spans.tokens), mask_spans, *self.offsets(texts))
+
+    @tf.autograph.experimental.do_not_convert
+    def offsets(self, texts: Any) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
+        """`offsets` and `byte_offsets` of `Encoded` alone; arguments and errors are `encode`'s."""
+        found = self._general.offsets(_as_batch(texts)[0])
+        splits = found.tokens.splits
+        return (
+            tf.RaggedTensor.from_row_splits(found.characters, splits, validate=False),
+            tf.RaggedTensor.from_row_splits(found.bytes, splits, validate=False),
         )
-        return Encoded(_ragged(spans.tokens), mask_spans, *both)
 
     @tf.autograph.experimental.do_not_convert
     def __call__(
@@ -176,7 +186,7 @@ class GraphTokenizer(tf.Module):
         """
         batch, scalar = _as_batch(texts)
         if text_pair is None and max_length is None and not self._single.needs_types:
-            tokens = self._path.tokens(batch, with_special_tokens=True)
+            tokens = self._with_specials(batch)
             return self._padded(tokens, None, None, padding, scalar)
         if text_pair is not None and not self.spec.config.takes_pairs:
             raise UserError("this tokenizer takes no pairs: it has no token that ends a text")

@@ -41,20 +41,13 @@ class TracedTokenizer:
 
     def __init__(self) -> None:
         graph, strings = tokenizer_graph(), [tf.TensorSpec([None], tf.string)]
-        self._encode = {
-            offsets: tf.function(
-                functools.partial(graph.encode, offsets=offsets), strings, autograph=False
-            )
-            for offsets in (False, True)
-        }
+        self.encode = tf.function(lambda texts: graph.encode(texts), strings, autograph=False)
+        self.offsets = tf.function(lambda texts: graph.offsets(texts), strings, autograph=False)
         self._call = tf.function(lambda texts: graph(texts), strings, autograph=False)
         rows = [tf.RaggedTensorSpec([None, None], tf.int32, row_splits_dtype=tf.int32)]
         self._decode = tf.function(
             lambda ids: graph.decode(ids, skip_special_tokens=False), rows, autograph=False
         )
-
-    def encode(self, texts: tf.Tensor, offsets: bool = False) -> Any:
-        return self._encode[offsets](texts)
 
     def __call__(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
         return self._call(texts)

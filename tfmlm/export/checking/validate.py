@@ -12,6 +12,7 @@ from tfmlm.errors import RunFailedError
 from tfmlm.export.checking.filler import CheckpointFiller, Reading
 from tfmlm.export.checking.logits import softmax
 from tfmlm.export.checking.scorer import CheckpointScorer
+from tfmlm.export.checking.sessions import Sessions
 from tfmlm.export.checking.texts import (
     compared_texts,
     numbers_asked,
@@ -76,11 +77,11 @@ def validate_export(
         ExportNamesError, ExportShapesError, ExportValuesError: the first difference found. An
             export in bfloat16 may differ in scores and in the order of tokens.
     """
-    from tfmlm.export.loader import LoadedFillMask, find_version
+    from tfmlm.export.loader import find_version
 
-    loaded = LoadedFillMask(find_version(path), starts_sooner=True)
-    check_names(loaded)
-    return compare(loaded, model, tokenizer, texts)
+    sessions = Sessions(find_version(path))
+    check_names(sessions.loaded(optimized=False))
+    return compare(sessions, model, tokenizer, texts)
 
 
 def check_names(loaded: Any) -> None:
@@ -116,11 +117,11 @@ def compare(
     report: dict[str, Any] = {}
     if answers.record["tokenizer"]["in_graph"]:
         report |= referee.check_tokens(chosen)
-        referee.check_texts(readings)
         referee.check_top_k(readings)
         referee.check_targets(readings)
         referee.check_vocabulary()
         report |= referee.check_scored(scored_texts(*limits) if texts is None else chosen[:3])
+        referee.check_texts(readings)
     referee.check_ids(chosen)
     return {
         "texts": len(chosen),

@@ -99,12 +99,12 @@ class ScoreText:
             splits: int32 [B + 1], the tokens of each text.
         """
         try:
-            encoded = self._fill.tokenizer_graph.encode(read, offsets=True)
+            characters, in_bytes = self._fill.tokenizer_graph.offsets(read)
         except UnsupportedTokenizerError:
             columns = tf.fill([splits[-1], len(OFFSETS)], -1)
         else:
-            flat = [encoded.offsets.flat_values, encoded.byte_offsets.flat_values]
-            columns = tf.cast(tf.concat(flat, 1), tf.int32)
+            columns = tf.concat([characters.flat_values, in_bytes.flat_values], 1)
+            columns = tf.cast(columns, tf.int32)
         return [
             tf.RaggedTensor.from_row_splits(columns[:, number], splits, validate=False)
             for number in range(len(OFFSETS))

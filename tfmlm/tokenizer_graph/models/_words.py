@@ -15,6 +15,7 @@ from tfmlm.tokenizer_graph.ops.byte_alphabet import byte_characters
 from tfmlm.tokenizer_graph.ops.lookup import WordTable
 from tfmlm.tokenizer_graph.ops.tables import constant
 from tfmlm.tokenizer_graph.ops.text import encode_words
+from tfmlm.tokenizer_graph.ops.traced import Traced
 
 TokenizeWord = Callable[[str], Sequence]
 # In the table: a word that is not there, and one that has no tokens.
@@ -78,6 +79,9 @@ class SubwordModel(tf.Module):
         self._alphabet = constant(np.array(alphabet, np.int32)) if raw else None
         #: whether positions within words count UTF-8 bytes, not code points
         self.counts_bytes = raw
+        self._segment_all = Traced(
+            self._segment, tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.int64)
+        )
         #: why `located` is refused: component, what it has, what is supported
         self.unlocated: tuple[str, str, str] | None = None
 
@@ -132,7 +136,7 @@ class SubwordModel(tf.Module):
             Ranges of all words, int64 [words] each, and the pool, int32.
         """
         distinct, which = tf.unique(tf.gather_nd(words, rest), out_idx=tf.int64)
-        found = self._segment(*self._stream_of(distinct))
+        found = self._segment_all(*self._stream_of(distinct))
         base = tf.size(ids, tf.int64)
         return (
             tf.tensor_scatter_nd_update(index, rest, tf.gather(found.starts + base, which)),
