@@ -29,7 +29,9 @@ def _byte_level(add_prefix_space: bool) -> PreTrainedTokenizerFast:
     rust = Tokenizer(models.BPE(vocab, merges))
     rust.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=add_prefix_space)
     rust.decoder = decoders.ByteLevel()
-    return PreTrainedTokenizerFast(tokenizer_object=rust, mask_token="<m>")
+    return PreTrainedTokenizerFast(
+        tokenizer_object=rust, mask_token="<m>", add_prefix_space=add_prefix_space
+    )
 
 
 def test_byte_level_marks_word_starts() -> None:
