@@ -24,5 +24,5 @@ class Traced:
         self._function = tf.function(call, input_signature=signature, autograph=False)
 
     def __call__(self, *tensors: tf.Tensor) -> Any:
-        """What `call` gives."""
+        """What `call` gives for tensors of the signature, in its order: [the shapes it names]."""
         return (self._call if tf.executing_eagerly() else self._function)(*tensors)
