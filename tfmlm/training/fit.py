@@ -42,8 +42,9 @@ from tfmlm.training.checkpoint import (
 from tfmlm.training.corpora import Corpora, open_corpora
 from tfmlm.training.data import HeldOut, RunData, prepare_run_data
 from tfmlm.training.metrics import Evaluator, log_unigram, unigram_loss
-from tfmlm.training.optimizer import WarmupSchedule, create_optimizer
+from tfmlm.training.optimizer import create_optimizer
 from tfmlm.training.policy import precision
+from tfmlm.training.schedule import WarmupSchedule
 from tfmlm.training.signals import StopSignals
 from tfmlm.training.strategy import (
     distribute,
