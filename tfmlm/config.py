@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tfmlm.config_base import Config, read_config_file, require_range, setting
+from tfmlm.config_recipe import RecipeConfig
 from tfmlm.errors import UserError
 
 __all__ = [
@@ -25,7 +26,6 @@ __all__ = [
 STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
 MIXED_PRECISIONS = ("no", "fp16", "bf16")
 HEADERS = ("auto", "yes", "no")
-SCHEDULES = ("linear", "cosine", "constant", "polynomial")
 INTERVALS = ("no", "steps", "epoch")
 #: Steps between evaluations with `eval_strategy steps` alone, as in run_mlm.py.
 DEFAULT_EVAL_STEPS = 500
@@ -167,7 +167,7 @@ class DeviceConfig(Config):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig(CorpusConfig, BlockConfig, MaskingConfig, DeviceConfig):
+class TrainConfig(CorpusConfig, BlockConfig, MaskingConfig, RecipeConfig, DeviceConfig):
     """All settings of a training run."""
 
     model_name_or_path: str | None = setting(
@@ -201,19 +201,6 @@ class TrainConfig(CorpusConfig, BlockConfig, MaskingConfig, DeviceConfig):
     )
     num_train_epochs: float = setting(3.0, "passes over the corpus")
     max_steps: int = setting(-1, "number of steps; overrides num_train_epochs if positive")
-    learning_rate: float = setting(5e-5, "peak learning rate of AdamWeightDecay")
-    weight_decay: float = setting(0.01, "decay of the weights, not of biases and layer norms")
-    adam_beta1: float = setting(0.9, "decay of the first moment")
-    adam_beta2: float = setting(0.999, "decay of the second moment")
-    adam_epsilon: float = setting(1e-8, "added to the denominator")
-    warmup_steps: int = setting(0, "steps over which the learning rate rises")
-    warmup_ratio: float = setting(0.0, "the same as a share of all steps")
-    lr_scheduler_type: str = setting(
-        "linear", "course of the learning rate after the warm-up", choices=SCHEDULES
-    )
-    lr_end: float = setting(0.0, "share of the peak learning rate at which decay ends")
-    lr_power: float = setting(2.0, "exponent of the polynomial schedule")
-    max_grad_norm: float = setting(1.0, "gradients are scaled down to this global norm; 0: never")
     seed: int = setting(42, "determines initial weights, order of blocks, masks and dropout")
     jit_compile: bool = setting(False, "compile forward and backward pass with XLA")
 
@@ -329,23 +316,9 @@ class TrainConfig(CorpusConfig, BlockConfig, MaskingConfig, DeviceConfig):
             "save_total_limit",
         ):
             require_range(self, name, 1, infinity)
-        for name in (
-            "save_steps",
-            "eval_steps",
-            "early_stopping_patience",
-            "warmup_steps",
-            "weight_decay",
-            "max_grad_norm",
-        ):
+        for name in ("save_steps", "eval_steps", "early_stopping_patience"):
             require_range(self, name, 0, infinity)
-        require_range(self, "learning_rate", 0, infinity, open_low=True)
         require_range(self, "hub_timeout", 0, infinity, open_low=True)
-        require_range(self, "warmup_ratio", 0, 1)
-        require_range(self, "lr_end", 0, 1)
-        require_range(self, "lr_power", 0, infinity, open_low=True)
-        require_range(self, "adam_beta1", 0, 1)
-        require_range(self, "adam_beta2", 0, 1)
-        require_range(self, "adam_epsilon", 0, infinity, open_low=True)
         require_range(self, "seed", 0, 2**31 - 1)
         if self.max_steps <= 0:
             require_range(self, "num_train_epochs", 0, infinity, open_low=True)

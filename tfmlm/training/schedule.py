@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from tfmlm.config import SCHEDULES
+from tfmlm.config_recipe import SCHEDULES
 from tfmlm.errors import UserError
 
 

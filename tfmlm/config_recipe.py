@@ -1,0 +1,41 @@
+"""Settings of a training recipe: the optimizer, and the courses that rates take over a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tfmlm.config_base import Config, require_range, setting
+
+SCHEDULES = ("linear", "cosine", "constant", "polynomial")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipeConfig(Config):
+    """How the weights are changed."""
+
+    learning_rate: float = setting(5e-5, "peak learning rate of AdamWeightDecay")
+    weight_decay: float = setting(0.01, "decay of the weights, not of biases and layer norms")
+    adam_beta1: float = setting(0.9, "decay of the first moment")
+    adam_beta2: float = setting(0.999, "decay of the second moment")
+    adam_epsilon: float = setting(1e-8, "added to the denominator")
+    warmup_steps: int = setting(0, "steps over which the learning rate rises")
+    warmup_ratio: float = setting(0.0, "the same as a share of all steps")
+    lr_scheduler_type: str = setting(
+        "linear", "course of the learning rate after the warm-up", choices=SCHEDULES
+    )
+    lr_end: float = setting(0.0, "share of the peak learning rate at which decay ends")
+    lr_power: float = setting(2.0, "exponent of the polynomial schedule")
+    max_grad_norm: float = setting(1.0, "gradients are scaled down to this global norm; 0: never")
+
+    def check(self) -> None:
+        super().check()
+        infinity = float("inf")
+        for name in ("warmup_steps", "weight_decay", "max_grad_norm"):
+            require_range(self, name, 0, infinity)
+        require_range(self, "learning_rate", 0, infinity, open_low=True)
+        require_range(self, "warmup_ratio", 0, 1)
+        require_range(self, "lr_end", 0, 1)
+        require_range(self, "lr_power", 0, infinity, open_low=True)
+        require_range(self, "adam_beta1", 0, 1)
+        require_range(self, "adam_beta2", 0, 1)
+        require_range(self, "adam_epsilon", 0, infinity, open_low=True)
