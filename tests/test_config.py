@@ -47,6 +47,16 @@ def test_file_values_are_converted() -> None:
         ({"warmup_ratio": 2}, "warmup_ratio is 2; it must be at least 0 and at most 1"),
         ({"save_total_limit": 0}, "save_total_limit is 0"),
         ({"dataset_name": "d"}, "not both"),
+        ({"eval_mlm_probability": 0}, "eval_mlm_probability is 0; it must be over 0"),
+        ({"mlm_probability_end": 1.5}, "mlm_probability_end is 1.5"),
+        ({"decay_steps": 5}, "decay_steps needs lr_scheduler_type wsd, not linear"),
+        ({"decay_from": "c"}, "decay_from needs lr_scheduler_type wsd, not linear"),
+        (
+            {"lr_scheduler_type": "wsd", "decay_from": "c", "resume_from_checkpoint": "c"},
+            "give decay_from (begin another run's fall) or resume_from_checkpoint",
+        ),
+        ({"lr_scheduler_type": "wsd", "decay_steps": -1}, "decay_steps is -1"),
+        ({"decay_shape": "sqrt"}, "decay_shape is 'sqrt'; choose from 1-sqrt, linear"),
     ],
 )
 def test_wrong_values(values: dict, message: str) -> None:
@@ -79,6 +89,16 @@ def test_no_setting_is_infinite_or_undefined(text: str, tmp_path: Path) -> None:
         for field in NUMBERS:
             with pytest.raises(UserError, match=field.name):
                 TrainConfig(**{**GOOD, "train_file": ("x",), field.name: value})
+
+
+def test_held_out_text_is_masked_as_the_corpus_at_its_own_rate() -> None:
+    config = TrainConfig.from_dict(
+        {**GOOD, "mlm_probability": 0.4, "whole_word_mask": True, "mask_replace_prob": 0.7}
+    )
+    expected = MaskingConfig(whole_word_mask=True, mask_replace_prob=0.7)
+    assert config.evaluation_masking() == expected
+    other = dataclasses.replace(config, eval_mlm_probability=0.3)
+    assert other.evaluation_masking() == dataclasses.replace(expected, mlm_probability=0.3)
 
 
 def test_settings_are_frozen_and_keyword_only() -> None:

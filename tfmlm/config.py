@@ -6,7 +6,7 @@ cannot drift from them. Names and defaults follow `run_mlm.py` where it has the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from tfmlm.config_base import Config, read_config_file, require_range, setting
 from tfmlm.config_recipe import RecipeConfig
@@ -279,7 +279,12 @@ class TrainConfig(CorpusConfig, BlockConfig, MaskingConfig, RecipeConfig, Device
                 "train_tokenizer needs model_type: a checkpoint's weights belong to its own "
                 "tokenizer"
             )
-        if self.streaming and self.max_steps <= 0:
+        if self.decay_from and self.resume_from_checkpoint:
+            raise UserError(
+                "give decay_from (begin another run's fall) or resume_from_checkpoint (go on with "
+                "this run), not both"
+            )
+        if self.streaming and self.max_steps <= 0 and not self.decay_from:
             raise UserError("streaming needs max_steps: the corpus' length is not known")
         if self.push_to_hub and self.hub_model_id == "":
             raise UserError("hub_model_id is empty; give user/model")
@@ -291,6 +296,12 @@ class TrainConfig(CorpusConfig, BlockConfig, MaskingConfig, RecipeConfig, Device
     def is_new_model(self) -> bool:
         """Whether the run starts from initial weights, not from a checkpoint."""
         return not self.model_name_or_path and bool(self.model_type or self.config_name)
+
+    def evaluation_masking(self) -> MaskingConfig:
+        """How held-out text is masked: as the corpus, at a rate of its own."""
+        names = [field.name for field in fields(MaskingConfig)]
+        values = {name: getattr(self, name) for name in names}
+        return MaskingConfig(**{**values, "mlm_probability": self.eval_mlm_probability})
 
     def evaluation_interval(self, steps_per_epoch: int) -> int | None:
         """Steps between evaluations; None: only at the end."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tfmlm.config_base import Config, require_range, setting
+from tfmlm.errors import UserError
 
-SCHEDULES = ("linear", "cosine", "constant", "polynomial")
+SCHEDULES = ("linear", "cosine", "constant", "polynomial", "wsd")
+DECAY_SHAPES = ("1-sqrt", "linear")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,16 +23,32 @@ class RecipeConfig(Config):
     warmup_steps: int = setting(0, "steps over which the learning rate rises")
     warmup_ratio: float = setting(0.0, "the same as a share of all steps")
     lr_scheduler_type: str = setting(
-        "linear", "course of the learning rate after the warm-up", choices=SCHEDULES
+        "linear",
+        "course of the learning rate after the warm-up; wsd: it stays, and falls at the end",
+        choices=SCHEDULES,
+    )
+    decay_steps: int = setting(0, "steps of the fall of wsd; 0: a fifth of the run")
+    decay_shape: str = setting("1-sqrt", "course of the fall of wsd", choices=DECAY_SHAPES)
+    decay_from: str | None = setting(
+        None,
+        "step checkpoint of another run, from before its fall: the run begins there, falls over "
+        "decay_steps (default: a fifth of the whole) and ends, whatever max_steps says",
     )
     lr_end: float = setting(0.0, "share of the peak learning rate at which decay ends")
     lr_power: float = setting(2.0, "exponent of the polynomial schedule")
     max_grad_norm: float = setting(1.0, "gradients are scaled down to this global norm; 0: never")
+    mlm_probability_end: float | None = setting(
+        None,
+        "mlm_probability moves linearly to this over the fall of wsd, else over the whole run",
+    )
+    eval_mlm_probability: float = setting(
+        0.15, "share of the held-out tokens to predict, whatever mlm_probability is"
+    )
 
     def check(self) -> None:
         super().check()
         infinity = float("inf")
-        for name in ("warmup_steps", "weight_decay", "max_grad_norm"):
+        for name in ("warmup_steps", "decay_steps", "weight_decay", "max_grad_norm"):
             require_range(self, name, 0, infinity)
         require_range(self, "learning_rate", 0, infinity, open_low=True)
         require_range(self, "warmup_ratio", 0, 1)
@@ -39,3 +57,11 @@ class RecipeConfig(Config):
         require_range(self, "adam_beta1", 0, 1)
         require_range(self, "adam_beta2", 0, 1)
         require_range(self, "adam_epsilon", 0, infinity, open_low=True)
+        require_range(self, "mlm_probability_end", 0, 1, open_low=True)
+        require_range(self, "eval_mlm_probability", 0, 1, open_low=True)
+        if self.lr_scheduler_type != "wsd":
+            for name in ("decay_steps", "decay_from"):
+                if getattr(self, name):
+                    raise UserError(
+                        f"{name} needs lr_scheduler_type wsd, not {self.lr_scheduler_type}"
+                    )

@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tfmlm.errors import UserError
 from tfmlm.training.schedule import WarmupSchedule
 
 
-@pytest.mark.parametrize("kind", ["linear", "cosine", "polynomial", "constant"])
+@pytest.mark.parametrize("kind", ["linear", "cosine", "polynomial", "constant", "wsd"])
 @pytest.mark.parametrize(("total", "warmup"), [(1, 0), (1, 1), (10, 0), (10, 4), (10, 10)])
 def test_every_step_of_a_run_has_a_positive_rate(kind: str, total: int, warmup: int) -> None:
-    schedule = WarmupSchedule(2.0, total, warmup, kind)
+    decay = min(3, total - warmup)
+    schedule = WarmupSchedule(2.0, total, warmup, kind, decay_steps=decay)
     rates = np.array([float(schedule(step)) for step in range(total)])
     assert np.isfinite(rates).all()
     assert (rates > 0).all()
@@ -32,3 +34,13 @@ def test_values_of_the_schedules() -> None:
     assert at("constant") == [0.5, *[1.0] * 6]
     assert at("cosine")[2:] == [1.0, 0.8536, 0.5, 0.1464, 0.0]
     assert at("polynomial")[2:] == [1.0, 0.5625, 0.25, 0.0625, 0.0]
+    assert at("wsd", decay_steps=4)[2:] == [1.0, 0.5, 0.2929, 0.134, 0.0]
+    assert at("wsd", decay_steps=2) == [0.5, 1.0, 1.0, 1.0, 1.0, 0.2929, 0.0]
+    assert at("wsd", decay_steps=2, decay_shape="linear", end=0.2)[4:] == [1.0, 0.6, 0.2]
+
+
+def test_wrong_shapes_and_decays_are_refused() -> None:
+    with pytest.raises(UserError, match="decay_shape is 'cosine'; choose from 1-sqrt, linear"):
+        WarmupSchedule(1.0, 6, kind="wsd", decay_shape="cosine")
+    with pytest.raises(UserError, match="decay_steps is 5; .* there are 4 steps"):
+        WarmupSchedule(1.0, 6, 2, "wsd", decay_steps=5)

@@ -259,7 +259,11 @@ FOREIGN: tuple[Foreign, ...] = (
     _ignored("group_by_length length_column_name", "rows are padded to the longest of their batch"),
     _ignored("disable_tqdm", "the bar is shown on terminals only"),
     _refused("eval_delay", "use --eval_strategy no, or --eval_steps", ("0", "0.0")),
-    _refused("lr_scheduler_kwargs", "use --lr_end and --lr_power", ("", "{}")),
+    _refused(
+        "lr_scheduler_kwargs",
+        "use --lr_end, --lr_power, --decay_steps and --decay_shape",
+        ("", "{}"),
+    ),
     _refused(
         "optim_args optim_target_modules", "use --adam_beta1, --adam_beta2, --adam_epsilon", ("",)
     ),
@@ -285,7 +289,9 @@ FOREIGN: tuple[Foreign, ...] = (
 
 
 #: Values of settings that have another name there.
-VALUES = {"lr_scheduler_type": {"constant_with_warmup": "constant"}}
+VALUES = {
+    "lr_scheduler_type": {"constant_with_warmup": "constant", "warmup_stable_decay": "wsd"},
+}
 
 
 def add_run_mlm_arguments(parser: argparse.ArgumentParser) -> None:

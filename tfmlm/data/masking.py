@@ -94,7 +94,11 @@ class Masker:
         self._drawable = vocabulary.drawable_ids()
 
     def __call__(
-        self, packed: tf.Tensor, first_position: Any, stream: Any = 0
+        self,
+        packed: tf.Tensor,
+        first_position: Any,
+        stream: Any = 0,
+        probability: Any = None,
     ) -> tuple[Unpacked, tf.Tensor]:
         """Masks one batch.
 
@@ -103,30 +107,35 @@ class Masker:
             first_position: int64 scalar, the position of the batch's first row in the run; the
                 others follow it.
             stream: int64 scalar; another one gives other masks at the same positions.
+            probability: share of the tokens to predict, float32 scalar; None: the config's.
 
         Returns:
             The tokens with `ids` masked, and the labels int32 [batch, tokens]: the true id where
             a token is to be predicted, elsewhere −100. Special tokens and padding are never
             selected; each row with other tokens has at least one selected.
         """
+        if probability is None:
+            probability = self._config.mlm_probability
         tokens = unpack(packed)
         special = tf.gather(tf.constant(self._special), tokens.ids)
         maskable = (tokens.attention_mask == 1) & ~special
         draws = _Draws(self._seed, self._width, first_position, stream, tf.shape(tokens.ids))
         if self._config.span_masking:
             starts = _word_starts(tokens, maskable)
-            selected, owner = self._select_spans(draws, maskable, starts, tokens.document_ids)
+            selected, owner = self._select_spans(
+                draws, maskable, starts, tokens.document_ids, probability
+            )
         else:
             first = None
             if self._config.whole_word_mask:
                 first = _position_of_last(_word_starts(tokens, maskable))
-            selected, owner = self._select_words(draws, maskable, first), None
+            selected, owner = self._select_words(draws, maskable, first, probability), None
         labels = tf.where(selected, tokens.ids, IGNORED)
         ids = self._replace(draws, tokens.ids, selected, owner)
         return replace(tokens, ids=ids), labels
 
     def _select_words(
-        self, draws: _Draws, maskable: tf.Tensor, first: tf.Tensor | None
+        self, draws: _Draws, maskable: tf.Tensor, first: tf.Tensor | None, probability: Any
     ) -> tf.Tensor:
         """Selects each word with probability p, and the luckiest one where none would be.
 
@@ -139,10 +148,15 @@ class Masker:
             draw = tf.gather(draw, first, batch_dims=1)
         draw = tf.where(maskable, draw, 2.0)
         lowest = tf.reduce_min(draw, axis=1, keepdims=True)
-        return maskable & ((draw < self._config.mlm_probability) | (draw == lowest))
+        return maskable & ((draw < probability) | (draw == lowest))
 
     def _select_spans(
-        self, draws: _Draws, maskable: tf.Tensor, starts: tf.Tensor, documents: tf.Tensor
+        self,
+        draws: _Draws,
+        maskable: tf.Tensor,
+        starts: tf.Tensor,
+        documents: tf.Tensor,
+        probability: Any,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Adds spans in random order until the share of tokens is reached; none reaches from one
         text of a row into the next.
@@ -153,7 +167,7 @@ class Masker:
         shape = tf.shape(starts)
         rows, columns = shape[0], shape[1]
         count = tf.reduce_sum(tf.cast(maskable, tf.float32), axis=1)
-        exact = count * config.mlm_probability
+        exact = count * probability
         budget = tf.cast(tf.floor(exact + draws.uniform(_ROUND)[:, 0]), tf.int32)
 
         # Every word start is a candidate, ranked by a draw; its length in words is a draw too.

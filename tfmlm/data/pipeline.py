@@ -24,6 +24,9 @@ from tfmlm.data.blocks import Blocks
 from tfmlm.data.masking import Masker, Unpacked
 from tfmlm.data.packing import ID_MASK, PADDING, PackedFrame, Vocabulary, packed_frame
 
+#: The share of the tokens to predict in a step (int64 scalar), float32 scalar.
+Rate = Callable[[tf.Tensor], tf.Tensor]
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -172,6 +175,7 @@ def masked_batches(
     first_step: int = 0,
     seed: int,
     pad_to: int | None,
+    rate: Rate | None = None,
 ) -> tf.data.Dataset:
     """The masked batches of one worker for the whole run.
 
@@ -185,6 +189,7 @@ def masked_batches(
         first_step: steps already done; the masks of the others do not depend on it.
         seed: determines the masks.
         pad_to: fixed length of the rows, or None to pad to the longest of a batch.
+        rate: by step, the share of the tokens to predict; None: `masking.mlm_probability`.
 
     Returns:
         Data set of (features, labels): features as `features_of`, labels int32 [rows, tokens]
@@ -207,7 +212,7 @@ def masked_batches(
     padder.probing = False
     masker = Masker(masking, vocabulary, seed, blocks.max_length)
     return mask_in_graph(
-        dataset, masker, layout, first_step, features_of(model, tokenizer, blocks.packing)
+        dataset, masker, layout, first_step, features_of(model, tokenizer, blocks.packing), rate
     )
 
 
@@ -217,13 +222,15 @@ def mask_in_graph(
     layout: Layout,
     first_step: int,
     to_features: Callable[[Unpacked], dict[str, tf.Tensor]],
+    rate: Rate | None = None,
 ) -> tf.data.Dataset:
     """Masks a worker's packed batches, one element a replica and step; see `masked_batches`."""
     place = _first_place(layout, first_step)
 
     def mask(index: tf.Tensor, batch: Any) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         packed = batch["input_ids"] if isinstance(batch, dict) else batch
-        tokens, labels = masker(packed, place(index))
+        step = index // layout.replicas + first_step
+        tokens, labels = masker(packed, place(index), probability=rate(step) if rate else None)
         return to_features(tokens), labels
 
     return (

@@ -23,6 +23,7 @@ from tfmlm.data.packing import Encoder, Vocabulary, packed_frame
 from tfmlm.data.pipeline import (
     Layout,
     Padder,
+    Rate,
     features_of,
     mask_in_graph,
 )
@@ -122,6 +123,7 @@ def streamed_batches(
     first_step: int = 0,
     seed: int,
     pad_to: int | None,
+    rate: Rate | None = None,
 ) -> tf.data.Dataset:
     """The masked batches of one worker for the whole run; see `pipeline.masked_batches`."""
     vocabulary = Vocabulary.of(tokenizer, vocabulary_size(model.config))
@@ -143,5 +145,5 @@ def streamed_batches(
     )
     masker = Masker(masking, vocabulary, seed, stream.max_length)
     return mask_in_graph(
-        dataset, masker, layout, first_step, features_of(model, tokenizer, stream.packing)
+        dataset, masker, layout, first_step, features_of(model, tokenizer, stream.packing), rate
     )

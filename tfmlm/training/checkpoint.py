@@ -94,15 +94,19 @@ def latest_checkpoint(root: Path) -> tuple[Checkpoint | None, list[str]]:
     return None, notes
 
 
-def open_checkpoint(folder: Path) -> Checkpoint:
+def open_checkpoint(folder: Path, purpose: str = "resume") -> Checkpoint:
     """Opens one checkpoint folder.
+
+    Args:
+        folder: the folder of one step.
+        purpose: what for, for the message.
 
     Raises:
         UserError: it is no checkpoint, or broken.
     """
     checkpoint, problem = _read(folder)
     if checkpoint is None:
-        raise UserError(f"cannot resume from {folder}: {problem}")
+        raise UserError(f"cannot {purpose} from {folder}: {problem}")
     return checkpoint
 
 

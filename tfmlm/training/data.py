@@ -15,6 +15,7 @@ from tfmlm.data.pipeline import EpochOrder, Layout, masked_batches
 from tfmlm.data.streaming import BlockStream, streamed_batches
 from tfmlm.errors import UserError
 from tfmlm.training.corpora import Corpora
+from tfmlm.training.phases import Phases, phases_of
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class RunData:
     Attributes:
         samples: training rows, or None where the number is not known (streaming).
         steps_per_epoch: steps of a pass over them; of a stream, of the whole run.
-        total_steps: steps of the run.
+        phases: steps of the run and of its phases.
         checksum: of what determines the training rows.
         counts: how often each token id occurs in them, int64 [vocabulary].
         held_out: what the run is evaluated on, or None.
@@ -44,7 +45,7 @@ class RunData:
 
     samples: int | None
     steps_per_epoch: int
-    total_steps: int
+    phases: Phases
     checksum: str
     counts: np.ndarray
     held_out: HeldOut | None
@@ -52,6 +53,11 @@ class RunData:
     pad_to: int | None
     length: int
     read: str
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the run."""
+        return self.phases.total
 
 
 def pad_to(config: BlockConfig, length: int) -> int | None:
@@ -67,6 +73,7 @@ def prepare_run_data(
     length: int,
     layout: Layout,
     progress: bool,
+    decay_from: int | None = None,
 ) -> RunData:
     """Tokenizes what has to be, or opens the stream.
 
@@ -74,9 +81,10 @@ def prepare_run_data(
         length: tokens of a block, special tokens included.
         layout: this worker's share of a step.
         progress: show progress bars.
+        decay_from: step of another run in which this one begins, with its decay.
 
     Raises:
-        UserError: too little text.
+        UserError: too little text, or too few steps for warm-up and decay.
     """
     fixed = pad_to(config, length)
     words = config.whole_word_mask or config.span_masking
@@ -95,7 +103,8 @@ def prepare_run_data(
         )
 
     if config.streaming:
-        return _streamed(config, corpora, tokenizer, length, layout, fixed, words, blocks_of)
+        phases = phases_of(config, config.max_steps, decay_from)
+        return _streamed(config, corpora, tokenizer, length, layout, fixed, phases, blocks_of)
     blocks = blocks_of(corpora.train)
     if not (config.line_by_line or config.packing) and config.max_seq_length and len(blocks) == 1:
         _require_full_block(blocks, corpora.train.name, length)
@@ -107,7 +116,7 @@ def prepare_run_data(
         rows, held_rows = split_rows(len(blocks), config.validation_split_percentage, config.seed)
     held_rows = held_rows[: config.max_eval_samples]
     order = EpochOrder(rows, layout.global_rows, config.seed)
-    total = total_steps(config, order.steps_per_epoch)
+    phases = phases_of(config, total_steps(config, order.steps_per_epoch), decay_from)
 
     def batches(model: Any, first_step: int) -> tf.data.Dataset:
         return masked_batches(
@@ -117,10 +126,11 @@ def prepare_run_data(
             masking=config,
             layout=layout,
             order=order,
-            steps=total,
+            steps=phases.total,
             first_step=first_step,
             seed=config.seed,
             pad_to=fixed,
+            rate=phases.mask_rate(config),
         )
 
     read = f"Read {blocks.reading.sentence(corpora.train.name)}"
@@ -129,7 +139,7 @@ def prepare_run_data(
     return RunData(
         samples=len(rows),
         steps_per_epoch=order.steps_per_epoch,
-        total_steps=total,
+        phases=phases,
         checksum=blocks.checksum,
         counts=blocks.token_counts(len(tokenizer), rows),
         held_out=HeldOut(other, held_rows) if len(held_rows) else None,
@@ -147,7 +157,7 @@ def _streamed(
     length: int,
     layout: Layout,
     fixed: int | None,
-    words: bool,
+    phases: Phases,
     blocks_of: Callable[[Any], Blocks],
 ) -> RunData:
     train, validation = corpora.train, corpora.validation
@@ -165,7 +175,7 @@ def _streamed(
         tokenizer,
         length,
         line_by_line=config.line_by_line,
-        words=words,
+        words=config.whole_word_mask or config.span_masking,
         buffer_size=config.streaming_buffer_size,
         seed=config.seed,
         packing=config.packing,
@@ -184,16 +194,17 @@ def _streamed(
             tokenizer=tokenizer,
             masking=config,
             layout=layout,
-            steps=config.max_steps,
+            steps=phases.total,
             first_step=first_step,
             seed=config.seed,
             pad_to=fixed,
+            rate=phases.mask_rate(config),
         )
 
     return RunData(
         samples=None,
-        steps_per_epoch=config.max_steps,
-        total_steps=config.max_steps,
+        steps_per_epoch=phases.total,
+        phases=phases,
         checksum=f"stream of {train.name}",
         counts=stream.token_counts(len(tokenizer)),
         held_out=held_out,

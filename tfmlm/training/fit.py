@@ -19,7 +19,7 @@ from tfmlm.checkpoint.limits import block_length
 from tfmlm.checkpoint.load import load_config, load_model_and_report, load_tokenizer
 from tfmlm.config import TrainConfig
 from tfmlm.data.tokenizer_training import trained_tokenizer
-from tfmlm.errors import RunFailedError, UserError
+from tfmlm.errors import RunFailedError
 from tfmlm.files import disk_is_full, full_disk_said, in_megabytes, write_json
 from tfmlm.progress import Bar, say, shown
 from tfmlm.training import model_setup, report, run_folder
@@ -34,8 +34,6 @@ from tfmlm.training.callbacks import (
 from tfmlm.training.checkpoint import (
     Checkpoint,
     keep_newest,
-    latest_checkpoint,
-    open_checkpoint,
     restore_trainer,
     size_of_checkpoint,
 )
@@ -43,7 +41,9 @@ from tfmlm.training.corpora import Corpora, open_corpora
 from tfmlm.training.data import HeldOut, RunData, prepare_run_data
 from tfmlm.training.metrics import Evaluator, log_unigram, unigram_loss
 from tfmlm.training.optimizer import create_optimizer
+from tfmlm.training.phases import Phases
 from tfmlm.training.policy import precision
+from tfmlm.training.resume import find_checkpoint, open_stable_checkpoint
 from tfmlm.training.schedule import WarmupSchedule
 from tfmlm.training.signals import StopSignals
 from tfmlm.training.strategy import (
@@ -115,6 +115,7 @@ class _Plan:
     Attributes:
         length: most tokens of a block.
         identity: what has to be equal for a checkpoint to be of this run.
+        stable: another run's checkpoint that this one begins with, or None.
     """
 
     tokenizer: Any
@@ -122,6 +123,7 @@ class _Plan:
     length: int
     data: RunData
     identity: dict[str, Any]
+    stable: Checkpoint | None
 
 
 @dataclass(frozen=True)
@@ -198,30 +200,43 @@ class _Run:
         layout = layout_of(
             self.strategy, config.per_device_train_batch_size * config.gradient_accumulation_steps
         )
-        data = prepare_run_data(config, self.corpora, tokenizer, length, layout, self.chief)
+        stable = open_stable_checkpoint(config)
+        data = prepare_run_data(
+            config,
+            self.corpora,
+            tokenizer,
+            length,
+            layout,
+            self.chief,
+            decay_from=stable.step if stable else None,
+        )
         identity = {
             "blocks": data.checksum,
             "validation": data.held_out.blocks.checksum if data.held_out else None,
             "global_rows": layout.global_rows,
             "total_steps": data.total_steps,
         }
-        return _Plan(tokenizer, model_config, length, data, identity)
+        return _Plan(tokenizer, model_config, length, data, identity, stable)
 
     def _resume(self, plan: _Plan) -> _Begin:
         """Model and trainer where the newest checkpoint left them, or at the start."""
         total = plan.data.total_steps
-        checkpoint = self._checkpoint(plan.identity)
+        checkpoint = find_checkpoint(
+            self.config, self.checkpoints, plan.identity, plan.stable, self.say
+        )
         model = self._model(
             plan.tokenizer, plan.model_config, plan.data.counts, checkpoint is not None
         )
-        trainer, schedule = self._trainer(model, total)
+        trainer, schedule = self._trainer(model, plan.data.phases)
         trainer.tokenizer = plan.tokenizer  # for callbacks that save a checkpoint folder
         if checkpoint is None:
             return _Begin(None, model, trainer, schedule, RunState(), 0)
         state = RunState.from_dict(checkpoint.run["state"])
         with self.strategy.scope():
             restore_trainer(trainer, checkpoint.arrays())
-        self.say(f"Resuming from step {checkpoint.step} of {total} ({checkpoint.folder})")
+        begins = plan.stable is not None and checkpoint.folder == plan.stable.folder
+        what = "Decaying" if begins else "Resuming"
+        self.say(f"{what} from step {checkpoint.step} of {total} ({checkpoint.folder})")
         return _Begin(checkpoint, model, trainer, schedule, state, checkpoint.step)
 
     def _claim_folder(self, plan: _Plan, begin: _Begin) -> None:
@@ -232,7 +247,8 @@ class _Run:
         self._require_space(begin.model, begin.trainer, plan.data.total_steps - begin.first_step)
         if overwrite:
             run_folder.clear_former_run(self.folder, keep=Path(plan.tokenizer.name_or_path))
-        if begin.checkpoint is None or overwrite:
+        known = (self.folder / report.RUN_FILE).exists()
+        if begin.checkpoint is None or overwrite or not known:
             write_json(self.folder / report.RUN_FILE, self.config.to_dict())
 
     def _announce(self, plan: _Plan, begin: _Begin) -> tf.data.Dataset:
@@ -299,7 +315,7 @@ class _Run:
                 *common,
                 folder=self.checkpoints,
                 config=config,
-                run={**plan.identity, **extra},
+                run={**plan.identity, **extra, "learning_rate": begin.schedule.get_config()},
                 chief=self.chief,
                 signals=signals,
                 workers=worker_count(self.strategy),
@@ -346,7 +362,7 @@ class _Run:
                 held_out.blocks,
                 counts=plan.data.counts,
                 rows=held_out.rows,
-                masking=self.config,
+                masking=self.config.evaluation_masking(),
                 seed=self.config.seed,
             ),
         }
@@ -442,42 +458,11 @@ class _Run:
             held_out.blocks,
             rows=held_out.rows,
             batch_size=self.config.per_device_eval_batch_size,
-            masking=self.config,
+            masking=self.config.evaluation_masking(),
             seed=self.config.seed,
             strategy=self.strategy,
             pad_to=pad_to,
         )
-
-    def _checkpoint(self, identity: dict[str, Any]) -> Checkpoint | None:
-        config = self.config
-        if config.resume_from_checkpoint:
-            checkpoint: Checkpoint | None = open_checkpoint(Path(config.resume_from_checkpoint))
-        elif config.overwrite_output_dir:
-            return None
-        else:
-            checkpoint, notes = latest_checkpoint(self.checkpoints)
-            for note in notes:
-                self.say(note)
-        if checkpoint is None:
-            return None
-        for name, value in identity.items():
-            if checkpoint.run.get(name) != value:
-                what, remedy = {
-                    "blocks": ("the corpus or its tokens", ""),
-                    "validation": ("the validation text", ""),
-                    "global_rows": (
-                        "the rows of a step over all devices",
-                        "choose per_device_train_batch_size and gradient_accumulation_steps so "
-                        f"that their product with the devices is {checkpoint.run.get(name)}, ",
-                    ),
-                    "total_steps": ("the number of steps", ""),
-                }[name]
-                raise UserError(
-                    f"cannot resume from {checkpoint.folder}: {what} changed "
-                    f"({checkpoint.run.get(name)} → {value}); {remedy}start anew with "
-                    "overwrite_output_dir, or choose another output_dir"
-                )
-        return checkpoint
 
     def _model(self, tokenizer: Any, model_config: Any, counts: np.ndarray, resumed: bool) -> Any:
         config = self.config
@@ -500,11 +485,10 @@ class _Run:
                     )
         return model
 
-    def _trainer(self, model: Any, total: int) -> tuple[MaskedLMTrainer, WarmupSchedule]:
+    def _trainer(self, model: Any, phases: Phases) -> tuple[MaskedLMTrainer, WarmupSchedule]:
         config = self.config
         if config.jit_compile:
             model_setup.require_xla(model, self.strategy.num_replicas_in_sync)
-        warmup = config.warmup_steps or math.ceil(config.warmup_ratio * total)
         with self.strategy.scope():
             trainer = MaskedLMTrainer(
                 model,
@@ -515,8 +499,8 @@ class _Run:
             )
             optimizer, schedule = create_optimizer(
                 config.learning_rate,
-                total,
-                num_warmup_steps=min(warmup, total),
+                phases.total,
+                num_warmup_steps=phases.warmup,
                 schedule=config.lr_scheduler_type,
                 weight_decay=config.weight_decay,
                 beta_1=config.adam_beta1,
@@ -524,6 +508,8 @@ class _Run:
                 epsilon=config.adam_epsilon,
                 end=config.lr_end,
                 power=config.lr_power,
+                decay_steps=phases.decay,
+                decay_shape=config.decay_shape,
             )
             optimizer.iterations  # noqa: B018 (made before the other weights, as in a first step)
             if config.mixed_precision == "fp16":

@@ -11,6 +11,7 @@ import tf_keras
 from transformers import AdamWeightDecay
 
 from tfmlm.errors import UserError
+from tfmlm.training.phases import usual_decay
 from tfmlm.training.schedule import WarmupSchedule
 
 NO_DECAY = (
@@ -109,6 +110,8 @@ def create_optimizer(
     max_grad_norm: float | None = None,
     end: float | None = None,
     power: float | None = None,
+    decay_steps: int | None = None,
+    decay_shape: str = "1-sqrt",
     include_in_weight_decay: Sequence[str] | None = None,
     init_lr: float | None = None,
     min_lr_ratio: float | None = None,
@@ -128,7 +131,7 @@ def create_optimizer(
         learning_rate: peak of the learning rate; transformers' `init_lr`.
         num_train_steps: steps of the whole run.
         num_warmup_steps: steps over which the rate rises; fewer than num_train_steps.
-        schedule: linear (default), cosine, polynomial or constant.
+        schedule: linear (default), cosine, polynomial, constant or wsd.
         weight_decay: decoupled decay (Loshchilov and Hutter, 2019) of all weights but biases and
             layer norms (default 0.01); `weight_decay_rate`.
         beta_1, beta_2, epsilon: Adam's (0.9, 0.999, 1e-8); `adam_beta1` and so on.
@@ -136,6 +139,8 @@ def create_optimizer(
             with `MaskedLMTrainer`, which clips by itself; `adam_global_clipnorm`.
         end: share of the peak at which the fall ends (0); `min_lr_ratio`.
         power: exponent of the polynomial (2; where `init_lr` is given 1).
+        decay_steps: steps of the fall of wsd (default: a fifth of the run).
+        decay_shape: its course, `1-sqrt` or `linear`.
         include_in_weight_decay: patterns of weights that decay although they are biases or norms.
         adam_clipnorm: scale each gradient down to this norm.
 
@@ -162,6 +167,8 @@ def create_optimizer(
             f"the warm-up has {num_warmup_steps} steps; it must be between 0 and the run's "
             f"{num_train_steps}"
         )
+    if decay_steps is None:
+        decay_steps = min(usual_decay(num_train_steps), num_train_steps - num_warmup_steps)
     rate = WarmupSchedule(
         peak,
         num_train_steps,
@@ -169,6 +176,8 @@ def create_optimizer(
         schedule or "linear",
         0.0 if left is None else left,
         2.0 if power is None else power,
+        decay_steps,
+        decay_shape,
     )
     given: dict[str, Any] = {
         "beta_1": _one("beta_1", beta_1, "adam_beta1", adam_beta1),

@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from tfmlm.config_recipe import SCHEDULES
+from tfmlm.config_recipe import DECAY_SHAPES, SCHEDULES
 from tfmlm.errors import UserError
 
 
@@ -17,7 +17,9 @@ class WarmupSchedule(tf_keras.optimizers.schedules.LearningRateSchedule):
 
     Step s of the warm-up (counted from 0) has (s + 1) / warmup_steps of the peak, so that no step
     is lost at a rate of 0; after it the share of the decay gone is (s − warmup) / (total − warmup),
-    which is below 1 up to the last step. Kinds: linear, cosine, polynomial, constant.
+    which is below 1 up to the last step. Kinds: linear, cosine, polynomial,
+    constant, and wsd (warm-up, stable, decay; Hu et al., 2024), which stays at the peak and falls
+    over the last `decay_steps`, by default as 1 − √(share gone) (Hägele et al., 2024).
 
     Args:
         peak: highest learning rate.
@@ -26,6 +28,8 @@ class WarmupSchedule(tf_keras.optimizers.schedules.LearningRateSchedule):
         kind: course of the fall.
         end: share of the peak at which the fall ends.
         power: exponent of the polynomial.
+        decay_steps: steps of the fall of wsd.
+        decay_shape: its course, `1-sqrt` or `linear`.
     """
 
     def __init__(
@@ -36,22 +40,36 @@ class WarmupSchedule(tf_keras.optimizers.schedules.LearningRateSchedule):
         kind: str = "linear",
         end: float = 0.0,
         power: float = 2.0,
+        decay_steps: int = 0,
+        decay_shape: str = "1-sqrt",
     ) -> None:
         super().__init__()
-        if kind not in SCHEDULES:
-            raise UserError(f"schedule is {kind!r}; choose from {', '.join(SCHEDULES)}")
+        for name, value, known in (
+            ("schedule", kind, SCHEDULES),
+            ("decay_shape", decay_shape, DECAY_SHAPES),
+        ):
+            if value not in known:
+                raise UserError(f"{name} is {value!r}; choose from {', '.join(known)}")
+        if kind == "wsd" and not 0 <= decay_steps <= total_steps - warmup_steps:
+            raise UserError(
+                f"decay_steps is {decay_steps}; between the warm-up and the end there are "
+                f"{total_steps - warmup_steps} steps"
+            )
         self.peak = peak
         self.total_steps = total_steps
         self.warmup_steps = warmup_steps
         self.kind = kind
         self.end = end
         self.power = power
+        self.decay_steps = decay_steps
+        self.decay_shape = decay_shape
 
     def __call__(self, step: Any) -> tf.Tensor:
         step = tf.cast(step, tf.float32)
         warmup = float(self.warmup_steps)
         rise = (step + 1.0) / max(warmup, 1.0)
-        gone = (step - warmup) / max(float(self.total_steps) - warmup, 1.0)
+        begin = float(self.total_steps - self.decay_steps) if self.kind == "wsd" else warmup
+        gone = (step - begin) / max(float(self.total_steps) - begin, 1.0)
         gone = tf.clip_by_value(gone, 0.0, 1.0)
         if self.kind == "constant":
             left = tf.ones_like(gone)
@@ -59,6 +77,8 @@ class WarmupSchedule(tf_keras.optimizers.schedules.LearningRateSchedule):
             left = 0.5 * (1.0 + tf.cos(math.pi * gone))
         elif self.kind == "polynomial":
             left = (1.0 - gone) ** self.power
+        elif self.kind == "wsd" and self.decay_shape == "1-sqrt":
+            left = 1.0 - tf.sqrt(gone)
         else:
             left = 1.0 - gone
         if self.kind != "constant":
@@ -73,4 +93,6 @@ class WarmupSchedule(tf_keras.optimizers.schedules.LearningRateSchedule):
             "kind": self.kind,
             "end": self.end,
             "power": self.power,
+            "decay_steps": self.decay_steps,
+            "decay_shape": self.decay_shape,
         }

@@ -76,6 +76,7 @@ _SETTINGS = (
     "line_by_line",
     "packing",
     "mlm_probability",
+    "mlm_probability_end",
     "mask_replace_prob",
     "random_replace_prob",
     "whole_word_mask",
@@ -289,7 +290,7 @@ def _results(figures: Mapping[str, Any], config: Mapping[str, Any], measured_by:
             "\nThe held-out loss is Keras' `val_loss` of the last epoch; perplexity is its "
             "exponential.\n"
         )
-    share = config.get("mlm_probability")
+    share = config.get("eval_mlm_probability") or config.get("mlm_probability")
     masks = f"{share:.0%} of the tokens of the held-out text" if share else "held-out text"
     seed = f" (seed {config['seed']})" if config.get("seed") is not None else ""
     return text + (
