@@ -14,7 +14,6 @@ ELSEWHERE = {
     "architectures/eurobert_config",
     "architectures/layers",
     "architectures/rotary",
-    "batch/exports",
     "batch/schema",
     "batch/shards",
     "batch/workers",
