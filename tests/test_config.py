@@ -47,16 +47,10 @@ def test_file_values_are_converted() -> None:
         ({"warmup_ratio": 2}, "warmup_ratio is 2; it must be at least 0 and at most 1"),
         ({"save_total_limit": 0}, "save_total_limit is 0"),
         ({"dataset_name": "d"}, "not both"),
-        ({"eval_mlm_probability": 0}, "eval_mlm_probability is 0; it must be over 0"),
-        ({"mlm_probability_end": 1.5}, "mlm_probability_end is 1.5"),
-        ({"decay_steps": 5}, "decay_steps needs lr_scheduler_type wsd, not linear"),
-        ({"decay_from": "c"}, "decay_from needs lr_scheduler_type wsd, not linear"),
         (
             {"lr_scheduler_type": "wsd", "decay_from": "c", "resume_from_checkpoint": "c"},
             "give decay_from (begin another run's fall) or resume_from_checkpoint",
         ),
-        ({"lr_scheduler_type": "wsd", "decay_steps": -1}, "decay_steps is -1"),
-        ({"decay_shape": "sqrt"}, "decay_shape is 'sqrt'; choose from 1-sqrt, linear"),
     ],
 )
 def test_wrong_values(values: dict, message: str) -> None:

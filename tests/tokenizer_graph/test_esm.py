@@ -3,11 +3,13 @@
 import itertools
 import random
 
+import numpy as np
 import pytest
 import tensorflow as tf
 from transformers import AddedToken, EsmTokenizer
 
 import tfmlm
+from tests.small_models import small_model
 from tfmlm.errors import UnsupportedTokenizerError, UserError
 
 VOCAB = (
@@ -49,6 +51,23 @@ def test_k_mers_of_dna_without_an_end_token(tmp_path):
     assert graph.tokenize(texts).to_list() == dna(texts)["input_ids"]
     with pytest.raises(UserError, match="takes no pairs"):
         graph(["A"], ["C"])
+
+
+def test_an_export_takes_texts_and_answers_as_the_model(esm, tmp_path):
+    """The tokenizer is in its graph, although transformers has no fast one."""
+    model = small_model("esm", len(VOCAB.split()), mask_token_id=esm.mask_token_id)
+    tfmlm.export_saved_model(model, esm, tmp_path / "export", max_length=32)
+    text = "MKT<mask>YIAKQR"
+    ids = esm(text, return_tensors="tf")
+    scores = tf.nn.softmax(model(ids).logits[0, 4]).numpy()
+    (found,) = tfmlm.load(tmp_path / "export")([text], top_k=3)
+    special = set(esm.all_special_ids)
+    best = [int(token) for token in np.argsort(-scores) if int(token) not in special][:3]
+    shown = [answer for answer in found if answer["token"] not in special]
+    assert [answer["token"] for answer in shown] == best[: len(shown)] and shown
+    for answer in found:
+        assert answer["score"] == pytest.approx(float(scores[answer["token"]]), rel=1e-4)
+        assert answer["token_str"] == esm.convert_ids_to_tokens(answer["token"])
 
 
 def test_flags_that_python_and_rust_read_differently_are_refused(esm):
