@@ -1,4 +1,7 @@
-"""Single components of both libraries side by side: normalizers as strings, splits as words."""
+"""Single components of both libraries side by side.
+
+Normalizers as strings, splits as words, models and post-processors as ids, decoders as strings.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import Any
 import tensorflow as tf
 from tokenizers import Tokenizer
 
-from tfmlm.tokenizer_graph import registry
+from tfmlm.tokenizer_graph import GraphTokenizer, registry
 from tfmlm.tokenizer_graph.component import GAP, ROW, BuildContext
 from tfmlm.tokenizer_graph.ops.shift import positions_of
 from tfmlm.tokenizer_graph.ops.text import cut_words, decode_rows, encode_words
@@ -64,6 +67,34 @@ def check_pre_tokenizer(component: dict[str, Any], texts: Sequence[str]) -> None
     split_by_rust = rust.pre_tokenizer.pre_tokenize_str
     want = [BETWEEN.join(word for word, _ in split_by_rust(text) if word) for text in texts]
     _check(component, module, split, texts, want)
+
+
+def check_ids(rust: Tokenizer, texts: Sequence[str]) -> None:
+    """Fails if a tokenizer's model or post-processor gives other ids than Rust's."""
+    graph = GraphTokenizer.from_tokenizer(rust)
+
+    def ids(rows: tf.Tensor) -> tf.Tensor:
+        return tf.strings.reduce_join(tf.strings.as_string(graph.tokenize(rows)), 1, separator=" ")
+
+    want = [" ".join(map(str, encoding.ids)) for encoding in rust.encode_batch(list(texts))]
+    _check(_described(rust, "model", "post_processor"), graph, ids, texts, want)
+
+
+def check_decoder(rust: Tokenizer, rows: Sequence[Sequence[int]]) -> None:
+    """Fails if rows of ids are decoded in another way than by Rust."""
+    graph = GraphTokenizer.from_tokenizer(rust)
+
+    def decode(written: tf.Tensor) -> tf.Tensor:
+        return graph.decode(tf.strings.to_number(tf.strings.split(written), tf.int32))
+
+    written = [" ".join(map(str, row)) for row in rows]
+    want = [rust.decode(list(row)) for row in rows]
+    _check(_described(rust, "decoder"), graph, decode, written, want)
+
+
+def _described(rust: Tokenizer, *stages: str) -> dict[str, Any]:
+    value = json.loads(rust.to_str())
+    return {"type": " ".join((value[stage] or {"type": "none"})["type"] for stage in stages)}
 
 
 #: Between the words of a row: no text of the tests holds it.
