@@ -56,7 +56,7 @@ class Layout:
 
 
 class EpochOrder:
-    """Which row of the blocks is at which place of the run.
+    """The order in which a run reads the rows of its blocks, each once an epoch.
 
     Args:
         rows: rows to go through in each epoch.
@@ -72,7 +72,7 @@ class EpochOrder:
         self._permutation = lru_cache(maxsize=2)(self._draw_permutation)
 
     def rows_at(self, places: np.ndarray) -> np.ndarray:
-        """Row numbers, int64, −1 where an epoch has no row left."""
+        """Row numbers at places of the run (int64 [n]), int64 [n]; −1 where an epoch has none."""
         result = np.full(len(places), -1, np.int64)
         epochs, within = np.divmod(places, self._places_per_epoch)
         for epoch in np.unique(epochs):
