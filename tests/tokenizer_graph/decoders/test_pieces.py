@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 from tokenizers import decoders
 
-from tfmlm.tokenizer_graph.decoders.pieces import PieceTable, place_strings
+from tfmlm.tokenizer_graph.decoders.pieces import PieceTable, strings_by_position
 
 TOKENS = ["a", "##b", "▁c", "##", "▁", "d</w>"]
 DECODERS = [
@@ -17,7 +17,7 @@ DECODERS = [
 
 @pytest.mark.parametrize("decoder", DECODERS, ids=repr)
 def test_rows_are_the_sum_of_their_places(decoder) -> None:
-    places = place_strings(TOKENS, decoder.decode)
+    places = strings_by_position(TOKENS, decoder.decode)
     table = PieceTable([tuple(s.encode() for s in place) for place in places])
     rows = [[0, 1, 2], [2], [], [1, 2, 5], [4, 4, 3, 0], [5, 5]]
     ragged = tf.ragged.constant(rows, tf.int32)
@@ -28,4 +28,4 @@ def test_rows_are_the_sum_of_their_places(decoder) -> None:
 
 def test_a_decoder_that_changes_its_neighbours_is_noticed() -> None:
     with pytest.raises(AssertionError, match="neighbours"):
-        place_strings(["a"], lambda tokens: "".join(reversed(tokens)) + str(len(tokens)))
+        strings_by_position(["a"], lambda tokens: "".join(reversed(tokens)) + str(len(tokens)))

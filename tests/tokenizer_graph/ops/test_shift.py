@@ -15,9 +15,9 @@ def test_neighbours() -> None:
     assert shift.previous(flags, False).numpy().tolist() == [False, True]
 
 
-def test_places_and_columns() -> None:
+def test_positions_and_columns() -> None:
     flags = np.array([False, True, True, False, True])
-    assert shift.places_of(tf.constant(flags)).numpy().tolist() == np.flatnonzero(flags).tolist()
+    assert shift.positions_of(tf.constant(flags)).numpy().tolist() == np.flatnonzero(flags).tolist()
     assert shift.column(tf.constant([3, 4])).shape == (2, 1)
 
 

@@ -9,7 +9,7 @@ from tfmlm.tokenizer_graph.ops.text import (
     decode_rows,
     decode_rows_with_offsets,
     encode_words,
-    place_barriers,
+    insert_barriers,
 )
 
 TEXTS = [b"", "aé漢😀".encode(), b"\n", b"\x00", *invalid_utf8(1, 40, ["aé漢", "x😀y"])]
@@ -30,11 +30,11 @@ def test_words_are_cut_at_flags_and_barriers_and_come_back_with_their_ids() -> N
     assert encode_words(words.codepoints, words.splits).numpy().tolist() == [b"a", b"b", b"c", b"d"]
     assert words.barriers.numpy().tolist() == [ADDED + 1, ROW, ADDED, ROW, ROW]
     assert words.words_before.numpy().tolist() == [3, 4, 4, 4, 4]
-    assert words.places.numpy().tolist() == [0, 1, 3, 5]
-    assert words.barrier_places.numpy().tolist() == [4, 6, 7, 8, 9]
+    assert words.positions.numpy().tolist() == [0, 1, 3, 5]
+    assert words.barrier_positions.numpy().tolist() == [4, 6, 7, 8, 9]
     # the model makes two tokens of the second word, none of the third
     ids, splits = tf.constant([1, 2, 3, 4], tf.int32), tf.constant([0, 1, 3, 3, 4], tf.int64)
-    tokens, places = place_barriers(words, ids, splits, tf.constant([50, 51, 0], tf.int32))
+    tokens, places = insert_barriers(words, ids, splits, tf.constant([50, 51, 0], tf.int32))
     assert tokens.ids.numpy().tolist() == [1, 2, 3, 51, 4, 50]
     assert tokens.splits.numpy().tolist() == [0, 5, 6, 6]
     assert places.numpy().tolist() == [3, 5, 5, 6, 6]
