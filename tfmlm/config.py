@@ -111,6 +111,11 @@ class BlockConfig(Config):
         False, "with line_by_line, pad every sequence to max_seq_length, not to the longest"
     )
 
+    @property
+    def lengths_differ(self) -> bool:
+        """Whether rows are as long as the longest of their batch, not all of one length."""
+        return self.line_by_line and not self.packing and not self.pad_to_max_length
+
     def check(self) -> None:
         super().check()
         require_range(self, "max_seq_length", 4, float("inf"))
@@ -198,6 +203,9 @@ class TrainConfig(CorpusConfig, BlockConfig, MaskingConfig, RecipeConfig, Device
     per_device_eval_batch_size: int = setting(8, "sequences a device takes at once in evaluation")
     gradient_accumulation_steps: int = setting(
         1, "batches whose gradients are summed before the weights change"
+    )
+    group_by_length: bool = setting(
+        False, "with line_by_line, sequences of similar length in a batch: less padding"
     )
     num_train_epochs: float = setting(3.0, "passes over the corpus")
     max_steps: int = setting(-1, "number of steps; overrides num_train_epochs if positive")
@@ -330,6 +338,11 @@ class TrainConfig(CorpusConfig, BlockConfig, MaskingConfig, RecipeConfig, Device
         for name in ("save_steps", "eval_steps", "early_stopping_patience"):
             require_range(self, name, 0, infinity)
         require_range(self, "hub_timeout", 0, infinity, open_low=True)
+        if self.batch_warmup_steps and self.gradient_accumulation_steps == 1:
+            raise UserError(
+                "batch_warmup_steps needs gradient_accumulation_steps over 1: the batch grows from "
+                "one of the accumulated batches to all of them"
+            )
         require_range(self, "seed", 0, 2**31 - 1)
         if self.max_steps <= 0:
             require_range(self, "num_train_epochs", 0, infinity, open_low=True)

@@ -36,6 +36,11 @@ class RecipeConfig(Config):
     )
     lr_end: float = setting(0.0, "share of the peak learning rate at which decay ends")
     lr_power: float = setting(2.0, "exponent of the polynomial schedule")
+    batch_warmup_steps: int = setting(
+        0,
+        "steps over which the batch grows from one of the accumulated batches to all of "
+        "gradient_accumulation_steps",
+    )
     max_grad_norm: float = setting(1.0, "gradients are scaled down to this global norm; 0: never")
     mlm_probability_end: float | None = setting(
         None,
@@ -48,7 +53,13 @@ class RecipeConfig(Config):
     def check(self) -> None:
         super().check()
         infinity = float("inf")
-        for name in ("warmup_steps", "decay_steps", "weight_decay", "max_grad_norm"):
+        for name in (
+            "warmup_steps",
+            "decay_steps",
+            "batch_warmup_steps",
+            "weight_decay",
+            "max_grad_norm",
+        ):
             require_range(self, name, 0, infinity)
         require_range(self, "learning_rate", 0, infinity, open_low=True)
         require_range(self, "warmup_ratio", 0, 1)

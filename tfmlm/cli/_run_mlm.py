@@ -256,7 +256,7 @@ FOREIGN: tuple[Foreign, ...] = (
         "--gradient_accumulation_steps",
         ("false", "none"),
     ),
-    _ignored("group_by_length length_column_name", "rows are padded to the longest of their batch"),
+    _ignored("length_column_name", "lengths are those of the tokens"),
     _ignored("disable_tqdm", "the bar is shown on terminals only"),
     _refused("eval_delay", "use --eval_strategy no, or --eval_steps", ("0", "0.0")),
     _refused(

@@ -53,6 +53,14 @@ class Blocks:
     def __len__(self) -> int:
         return len(self.dataset)
 
+    def lengths(self) -> np.ndarray:
+        """Tokens of each sequence, special tokens included, int32 [sequences]."""
+        import pyarrow as pa
+
+        with pa.OSFile(str(self.file)) as file, pa.ipc.open_stream(file) as batches:
+            offsets = [batch.column("input_ids").offsets.to_numpy() for batch in batches]
+        return np.concatenate([np.diff(part) for part in offsets])
+
     def token_counts(self, vocab_size: int, rows: np.ndarray | None = None) -> np.ndarray:
         """How often each id occurs, int64 [vocab_size], special tokens of the frame included."""
         import pyarrow as pa

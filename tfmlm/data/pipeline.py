@@ -20,7 +20,9 @@ import tensorflow as tf
 from tfmlm.checkpoint.inputs import takes_token_types
 from tfmlm.checkpoint.limits import vocabulary_size
 from tfmlm.config import MaskingConfig
+from tfmlm.data.batch_growth import BatchGrowth
 from tfmlm.data.blocks import Blocks
+from tfmlm.data.grouping import grouped
 from tfmlm.data.masking import Masker, Unpacked
 from tfmlm.data.packing import ID_MASK, PADDING, PackedFrame, Vocabulary, packed_frame
 
@@ -37,22 +39,35 @@ class Layout:
         worker: number of this one.
         replicas: devices of each worker.
         rows: rows a replica takes in one step (all its accumulated batches).
+        growth: how many of the accumulated batches a step has; the rest of its rows are empty.
     """
 
     rows: int
     workers: int = 1
     worker: int = 0
     replicas: int = 1
+    growth: BatchGrowth = BatchGrowth()
 
     @property
     def global_rows(self) -> int:
-        """Rows of one step over all devices."""
+        """Rows of one whole step over all devices."""
         return self.rows * self.replicas * self.workers
 
+    def rows_taken(self, step: Any) -> Any:
+        """Rows of a replica that are not empty in a step: of a tensor [] or an array [n]."""
+        return self.growth.taken(step) * (self.rows // self.growth.full)
+
+    def first_place(self, step: Any) -> Any:
+        """The run's place of a step's first row: of a tensor [] or an array [n]."""
+        return self.growth.before(step) * (self.global_rows // self.growth.full)
+
     def places(self, local: np.ndarray) -> np.ndarray:
-        """The run's places of this worker's rows number `local`."""
-        mine = self.rows * self.replicas
-        return local // mine * self.global_rows + self.worker * mine + local % mine
+        """The run's places of this worker's rows number `local`; −1 where a row is empty."""
+        element, row = np.divmod(local, self.rows)
+        step, replica = np.divmod(element, self.replicas)
+        taken = self.rows_taken(step)
+        place = self.first_place(step) + (self.worker * self.replicas + replica) * taken + row
+        return np.where(row < taken, place, -1)
 
 
 class EpochOrder:
@@ -62,20 +77,31 @@ class EpochOrder:
         rows: rows to go through in each epoch.
         global_rows: rows of one step; an epoch is rounded up to whole steps.
         seed: determines the order; None keeps the rows' own order.
+        lengths: int [blocks], tokens of each row of the blocks, to put rows of similar length into
+            a step (see `tfmlm.data.grouping`); None: any rows meet.
     """
 
-    def __init__(self, rows: np.ndarray, global_rows: int, seed: int | None) -> None:
+    def __init__(
+        self,
+        rows: np.ndarray,
+        global_rows: int,
+        seed: int | None,
+        lengths: np.ndarray | None = None,
+    ) -> None:
         self._rows = rows
         self._seed = seed
+        self._lengths = lengths
+        self._global_rows = global_rows
         self.steps_per_epoch = -(-len(rows) // global_rows)
         self._places_per_epoch = self.steps_per_epoch * global_rows
         self._permutation = lru_cache(maxsize=2)(self._draw_permutation)
 
     def rows_at(self, places: np.ndarray) -> np.ndarray:
-        """Row numbers at places of the run (int64 [n]), int64 [n]; −1 where an epoch has none."""
+        """Row numbers at places of the run (int64 [n]), int64 [n]; −1 where an epoch has none, and
+        where there is no place (−1)."""
         result = np.full(len(places), -1, np.int64)
         epochs, within = np.divmod(places, self._places_per_epoch)
-        for epoch in np.unique(epochs):
+        for epoch in np.unique(epochs[places >= 0]):
             here = np.flatnonzero((epochs == epoch) & (within < len(self._rows)))
             result[here] = self._permutation(int(epoch))[within[here]]
         return result
@@ -83,7 +109,11 @@ class EpochOrder:
     def _draw_permutation(self, epoch: int) -> np.ndarray:
         if self._seed is None:
             return self._rows
-        return np.random.default_rng([self._seed, epoch]).permutation(self._rows)
+        random = np.random.default_rng([self._seed, epoch])
+        rows = random.permutation(self._rows)
+        if self._lengths is None:
+            return rows
+        return rows[grouped(self._lengths[rows], self._global_rows, random)]
 
 
 class RowStream(datasets.Dataset):
@@ -246,7 +276,7 @@ def _first_place(layout: Layout, first_step: int) -> Callable[[tf.Tensor], tf.Te
     def place(index: tf.Tensor) -> tf.Tensor:
         step = index // layout.replicas + first_step
         replica = index % layout.replicas + layout.worker * layout.replicas
-        return step * layout.global_rows + replica * layout.rows
+        return layout.first_place(step) + replica * layout.rows_taken(step)
 
     return place
 

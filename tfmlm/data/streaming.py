@@ -18,6 +18,7 @@ from tfmlm.checkpoint.limits import vocabulary_size
 from tfmlm.config import MaskingConfig
 from tfmlm.data.blocks import BlockBuilder
 from tfmlm.data.corpus import Corpus
+from tfmlm.data.grouping import grouped_stream
 from tfmlm.data.masking import Masker
 from tfmlm.data.packing import Encoder, Vocabulary, packed_frame
 from tfmlm.data.pipeline import (
@@ -25,6 +26,7 @@ from tfmlm.data.pipeline import (
     Padder,
     Rate,
     features_of,
+    filler_row,
     mask_in_graph,
 )
 from tfmlm.errors import UserError
@@ -42,6 +44,7 @@ class BlockStream:
         packing: several texts a row.
         buffer_size: blocks in the buffer.
         seed: determines the order.
+        group_rows: rows of a step, to put blocks of similar length into it; None: any blocks meet.
     """
 
     def __init__(
@@ -55,20 +58,22 @@ class BlockStream:
         buffer_size: int,
         seed: int,
         packing: bool = False,
+        group_rows: int | None = None,
     ) -> None:
         self.corpus = corpus
         self.max_length = max_length
         self._encoder = Encoder(tokenizer, words)
-        self._frame = packed_frame(tokenizer)
+        self.frame = packed_frame(tokenizer)
         self._line_by_line = line_by_line
         self.packing = packing
         self._buffer_size = buffer_size
         self._seed = seed
+        self._group_rows = group_rows
 
     def in_order(self) -> Iterator[np.ndarray]:
         """The blocks of one pass, packed, as they come."""
         builder = BlockBuilder(
-            self._encoder, self._frame, self.max_length, self._line_by_line, self.packing
+            self._encoder, self.frame, self.max_length, self._line_by_line, self.packing
         )
         for texts in self.corpus.batches():
             yield from builder.add(texts)
@@ -80,6 +85,12 @@ class BlockStream:
         Raises:
             UserError: the corpus holds no token.
         """
+        if self._group_rows is None:
+            return self._passes()
+        random = np.random.default_rng([self._seed, 0x6E0])
+        return grouped_stream(self._passes(), self._group_rows, random)
+
+    def _passes(self) -> Iterator[np.ndarray]:
         epoch = 0
         while True:
             count = 0
@@ -129,16 +140,17 @@ def streamed_batches(
     vocabulary = Vocabulary.of(tokenizer, vocabulary_size(model.config))
     padder = Padder(vocabulary.pad_id, pad_to)
     padder.probing = False
-    mine = layout.rows * layout.replicas
+    filler = filler_row(stream.frame, vocabulary)
 
     def batches() -> Iterator[np.ndarray]:
-        blocks = islice(stream.shuffled(), first_step * layout.global_rows, None)
-        for _ in range(first_step, steps):
-            rows = list(islice(blocks, layout.global_rows))
-            rows = rows[layout.worker * mine : (layout.worker + 1) * mine]
-            for start in range(0, mine, layout.rows):
-                part = [{"input_ids": row} for row in rows[start : start + layout.rows]]
-                yield padder(part)["input_ids"]
+        blocks = islice(stream.shuffled(), int(layout.first_place(first_step)), None)
+        for step in range(first_step, steps):
+            taken = int(layout.rows_taken(step))
+            rows = list(islice(blocks, taken * layout.replicas * layout.workers))
+            for replica in range(layout.replicas):
+                start = (layout.worker * layout.replicas + replica) * taken
+                part = rows[start : start + taken] + [filler] * (layout.rows - taken)
+                yield padder([{"input_ids": row} for row in part])["input_ids"]
 
     dataset = tf.data.Dataset.from_generator(
         batches, output_signature=tf.TensorSpec([layout.rows, pad_to], tf.int64)

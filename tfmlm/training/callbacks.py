@@ -57,25 +57,38 @@ class RunState:
         return cls(**values)
 
 
+@dataclass(frozen=True)
+class RunLength:
+    """How long a run is.
+
+    Attributes:
+        total_steps: its steps.
+        steps_per_epoch: whole steps of a pass over the data, after which Keras' epochs end.
+        epoch_at: passes over the data, with a fraction, after so many steps.
+    """
+
+    total_steps: int
+    steps_per_epoch: int
+    epoch_at: Callable[[int], float]
+
+
 class RunCallback(tf_keras.callbacks.Callback):
     """Base: counts the steps of the whole run.
 
     Args:
         state: shared by all callbacks of the run.
-        steps_per_epoch: steps of an epoch.
-        total_steps: steps of the run.
+        length: how long the run is.
         first_step: steps done before `fit`.
     """
 
     _supports_tf_logs = True  # no copy of the logs to the host after each step
 
-    def __init__(
-        self, state: RunState, steps_per_epoch: int, total_steps: int, first_step: int
-    ) -> None:
+    def __init__(self, state: RunState, length: RunLength, first_step: int) -> None:
         super().__init__()
         self.state = state
-        self.steps_per_epoch = steps_per_epoch
-        self.total_steps = total_steps
+        self.length = length
+        self.steps_per_epoch = length.steps_per_epoch
+        self.total_steps = length.total_steps
         self.step = first_step
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -88,7 +101,7 @@ class RunCallback(tf_keras.callbacks.Callback):
     @property
     def epoch(self) -> float:
         """Epochs done, with a fraction."""
-        return self.step / self.steps_per_epoch
+        return self.length.epoch_at(self.step)
 
 
 class Progress(RunCallback):
@@ -122,7 +135,7 @@ class Progress(RunCallback):
         share = (self.step - self._first) / max(self.step - self._offset, 1)
         tokens = self.model.epoch_tokens() * share / max(now - self._begun, 1e-9)
         figures = {
-            "epoch": f"{self.epoch:.2f}/{self.total_steps / self.steps_per_epoch:.3g}",
+            "epoch": f"{self.epoch:.2f}/{self.length.epoch_at(self.total_steps):.3g}",
             "loss": f"{float(logs['loss']):.4f}",
             "lr": f"{float(self._schedule(self.step - 1)):.2e}",
             "tokens/s": f"{tokens:,.0f}",

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmlm.config import BlockConfig, TrainConfig
+from tfmlm.data.batch_growth import BatchGrowth
 from tfmlm.data.blocks import Blocks, build_blocks, split_rows
 from tfmlm.data.pipeline import EpochOrder, Layout, masked_batches
 from tfmlm.data.streaming import BlockStream, streamed_batches
@@ -32,7 +33,7 @@ class RunData:
 
     Attributes:
         samples: training rows, or None where the number is not known (streaming).
-        steps_per_epoch: steps of a pass over them; of a stream, of the whole run.
+        steps_per_epoch: whole steps of a pass over them; of a stream, of the whole run.
         phases: steps of the run and of its phases.
         checksum: of what determines the training rows.
         counts: how often each token id occurs in them, int64 [vocabulary].
@@ -40,6 +41,7 @@ class RunData:
         batches: by model and first step, the masked batches of this worker.
         pad_to: fixed length of the rows, or None to pad to the longest of a batch.
         length: most tokens of a row.
+        epoch_at: passes over the data, with a fraction, after so many steps.
         read: one line: how many texts of which column were read.
     """
 
@@ -52,6 +54,7 @@ class RunData:
     batches: Callable[[Any, int], tf.data.Dataset]
     pad_to: int | None
     length: int
+    epoch_at: Callable[[int], float]
     read: str
 
     @property
@@ -62,8 +65,7 @@ class RunData:
 
 def pad_to(config: BlockConfig, length: int) -> int | None:
     """Tokens of every row, or None where rows are as long as the longest of their batch."""
-    single = config.line_by_line and not config.packing
-    return None if single and not config.pad_to_max_length else length
+    return None if config.lengths_differ else length
 
 
 def prepare_run_data(
@@ -103,7 +105,8 @@ def prepare_run_data(
         )
 
     if config.streaming:
-        phases = phases_of(config, config.max_steps, decay_from)
+        total = total_steps(config, 1, layout.growth)
+        phases = phases_of(config, total, decay_from)
         return _streamed(config, corpora, tokenizer, length, layout, fixed, phases, blocks_of)
     blocks = blocks_of(corpora.train)
     if not (config.line_by_line or config.packing) and config.max_seq_length and len(blocks) == 1:
@@ -115,8 +118,10 @@ def prepare_run_data(
         other = blocks
         rows, held_rows = split_rows(len(blocks), config.validation_split_percentage, config.seed)
     held_rows = held_rows[: config.max_eval_samples]
-    order = EpochOrder(rows, layout.global_rows, config.seed)
-    phases = phases_of(config, total_steps(config, order.steps_per_epoch), decay_from)
+    lengths = blocks.lengths() if config.group_by_length and config.lengths_differ else None
+    order = EpochOrder(rows, layout.global_rows, config.seed, lengths)
+    total = total_steps(config, order.steps_per_epoch, layout.growth)
+    phases = phases_of(config, total, decay_from)
 
     def batches(model: Any, first_step: int) -> tf.data.Dataset:
         return masked_batches(
@@ -146,6 +151,7 @@ def prepare_run_data(
         batches=batches,
         pad_to=fixed,
         length=length,
+        epoch_at=_passes(layout, order.steps_per_epoch),
         read=read,
     )
 
@@ -179,6 +185,7 @@ def _streamed(
         buffer_size=config.streaming_buffer_size,
         seed=config.seed,
         packing=config.packing,
+        group_rows=layout.global_rows if config.group_by_length and not fixed else None,
     )
     held_out = None
     read = f"Reading while training: {corpora.columns.sentence(train.name, counted=False)}"
@@ -211,8 +218,14 @@ def _streamed(
         batches=batches,
         pad_to=fixed,
         length=length,
+        epoch_at=lambda step: step / phases.total,
         read=read,
     )
+
+
+def _passes(layout: Layout, steps_per_epoch: int) -> Callable[[int], float]:
+    rows = steps_per_epoch * layout.global_rows
+    return lambda step: float(layout.first_place(step)) / rows
 
 
 def _require_full_block(blocks: Blocks, name: str, length: int) -> None:
@@ -224,8 +237,18 @@ def _require_full_block(blocks: Blocks, name: str, length: int) -> None:
         )
 
 
-def total_steps(config: TrainConfig, steps_per_epoch: int) -> int:
-    """Steps of the run: `max_steps`, or whole and part epochs rounded up."""
-    if config.max_steps > 0:
-        return config.max_steps
-    return max(1, int(np.ceil(config.num_train_epochs * steps_per_epoch - 1e-9)))
+def total_steps(config: TrainConfig, steps_per_epoch: int, growth: BatchGrowth) -> int:
+    """Steps of the run: `max_steps`, or whole and part epochs rounded up.
+
+    Raises:
+        UserError: the batch is not whole before the run ends.
+    """
+    most = config.max_steps
+    if most <= 0:
+        most = max(1, growth.steps_for(config.num_train_epochs * steps_per_epoch * growth.full))
+    if growth.steps > most and not config.decay_from:
+        raise UserError(
+            f"batch_warmup_steps is {growth.steps}, but the run has {most} steps: lower it, or "
+            "leave it out with a smaller batch"
+        )
+    return most

@@ -18,6 +18,7 @@ from tfmlm.checkpoint.documents import require_documents
 from tfmlm.checkpoint.limits import block_length
 from tfmlm.checkpoint.load import load_config, load_model_and_report, load_tokenizer
 from tfmlm.config import TrainConfig
+from tfmlm.data.batch_growth import BatchGrowth
 from tfmlm.data.tokenizer_training import trained_tokenizer
 from tfmlm.errors import RunFailedError
 from tfmlm.files import disk_is_full, full_disk_said, in_megabytes, write_json
@@ -28,6 +29,7 @@ from tfmlm.training.callbacks import (
     Curve,
     Evaluation,
     Progress,
+    RunLength,
     RunState,
     load_weights,
 )
@@ -163,6 +165,7 @@ class _Run:
         self.strategy = strategy
         self.chief = is_chief(strategy)
         self.checkpoints = folder / run_folder.CHECKPOINTS
+        self.growth = BatchGrowth(config.gradient_accumulation_steps, config.batch_warmup_steps)
 
     def say(self, text: str) -> None:
         """One line on stderr, from one worker only."""
@@ -198,7 +201,9 @@ class _Run:
             require_documents(model_config)
         length = block_length(model_config, tokenizer, config.max_seq_length)
         layout = layout_of(
-            self.strategy, config.per_device_train_batch_size * config.gradient_accumulation_steps
+            self.strategy,
+            config.per_device_train_batch_size * config.gradient_accumulation_steps,
+            self.growth,
         )
         stable = open_stable_checkpoint(config)
         data = prepare_run_data(
@@ -214,6 +219,8 @@ class _Run:
             "blocks": data.checksum,
             "validation": data.held_out.blocks.checksum if data.held_out else None,
             "global_rows": layout.global_rows,
+            "batch_growth": [self.growth.full, self.growth.steps] if self.growth.steps else None,
+            "order": "by length" if config.group_by_length and config.lengths_differ else None,
             "total_steps": data.total_steps,
         }
         return _Plan(tokenizer, model_config, length, data, identity, stable)
@@ -256,6 +263,11 @@ class _Run:
         model, data = begin.model, plan.data
         batches = data.batches(model, begin.first_step)
         self.say(data.read)
+        if self.config.group_by_length and data.pad_to:
+            self.say(
+                f"group_by_length changes nothing: all rows have {data.pad_to} tokens, since "
+                "line_by_line is not given, or with pad_to_max_length or packing"
+            )
         amount = f"{data.samples:,} blocks" if data.samples is not None else "a stream"
         self.say(
             f"Training {type(model).__name__} ({model.count_params():,} parameters) on {amount} "
@@ -291,7 +303,8 @@ class _Run:
         writer = None
         if self.chief:
             writer = tf.summary.create_file_writer(str(self.folder / run_folder.LOGS))
-        common = (begin.state, data.steps_per_epoch, data.total_steps, begin.first_step)
+        length = RunLength(data.total_steps, data.steps_per_epoch, data.epoch_at)
+        common = (begin.state, length, begin.first_step)
         bar = Bar("Training", data.total_steps, "steps", done=begin.first_step, visible=self.chief)
         with StopSignals() as signals, bar:
             curve = Curve(
@@ -494,6 +507,7 @@ class _Run:
                 model,
                 seed=config.seed,
                 accumulation=config.gradient_accumulation_steps,
+                growth=self.growth if self.growth.steps else None,
                 max_grad_norm=config.max_grad_norm,
                 jit_compile=config.jit_compile,
             )

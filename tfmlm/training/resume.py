@@ -21,6 +21,11 @@ _IDENTITY = {
         "choose per_device_train_batch_size and gradient_accumulation_steps so that their product "
         "with the devices is {former}, ",
     ),
+    "batch_growth": (
+        "the growth of the batch (batch_warmup_steps with gradient_accumulation_steps)",
+        "",
+    ),
+    "order": ("the order of the texts (group_by_length)", ""),
     "total_steps": ("the number of steps", ""),
 }
 #: Schedules that stay at the peak after the warm-up, at least for a while.

@@ -11,6 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfmlm.config import STRATEGIES
+from tfmlm.data.batch_growth import BatchGrowth
 from tfmlm.data.pipeline import Layout
 from tfmlm.errors import RunFailedError, UserError
 from tfmlm.training.cluster import (
@@ -112,14 +113,17 @@ def worker_count(strategy: tf.distribute.Strategy) -> int:
     return sum(len(spec.job_tasks(job)) for job in ("chief", "worker") if job in spec.jobs) or 1
 
 
-def layout_of(strategy: tf.distribute.Strategy, rows: int) -> Layout:
-    """The data layout for `rows` rows a replica and step."""
+def layout_of(
+    strategy: tf.distribute.Strategy, rows: int, growth: BatchGrowth | None = None
+) -> Layout:
+    """The data layout for `rows` rows a replica and step, in which the batch may grow."""
     workers = worker_count(strategy)
     return Layout(
         rows=rows,
         workers=workers,
         worker=worker_number(strategy),
         replicas=strategy.num_replicas_in_sync // workers,
+        growth=growth or BatchGrowth(),
     )
 
 

@@ -18,6 +18,7 @@ import tf_keras
 from transformers.modeling_tf_utils import convert_batch_encoding
 
 from tfmlm.checkpoint.masked_positions import masked_logits
+from tfmlm.data.batch_growth import BatchGrowth
 from tfmlm.data.masking import IGNORED
 from tfmlm.errors import UserError
 from tfmlm.training.surgery.dropout import dropout_seed, make_dropout_stateless, step_seed
@@ -56,6 +57,8 @@ class MaskedLMTrainer(tf_keras.Model):
         model: a TF masked LM of transformers, built inside the strategy's scope.
         seed: determines dropout.
         accumulation: micro-batches of a step.
+        growth: how many of them a step takes, where the batch grows at the beginning; the rows of
+            the others have to be empty, as `tfmlm.data.pipeline.Layout` makes them.
         max_grad_norm: global norm to which gradients are scaled down; 0 for never.
         jit_compile: compile forward and backward pass with XLA (not `compile(jit_compile=…)`,
             which cannot compile the exchange between replicas).
@@ -71,6 +74,7 @@ class MaskedLMTrainer(tf_keras.Model):
         *,
         seed: int = 0,
         accumulation: int = 1,
+        growth: BatchGrowth | None = None,
         max_grad_norm: float = 0.0,
         jit_compile: bool = False,
     ) -> None:
@@ -78,6 +82,7 @@ class MaskedLMTrainer(tf_keras.Model):
         self.model = model
         self.seed = seed
         self.accumulation = accumulation
+        self.growth = growth
         self.max_grad_norm = max_grad_norm
         self.jit = jit_compile
         self.built = True
@@ -252,17 +257,18 @@ class MaskedLMTrainer(tf_keras.Model):
         scale: tf.Tensor,
     ) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor, tf.Tensor]:
         """Sums over the micro-batches: gradients, loss, masked tokens (or weights), tokens."""
-        if "attention_mask" in features:
-            tokens = tf.reduce_sum(tf.cast(features["attention_mask"], tf.float32))
-        else:
-            tokens = tf.cast(tf.size(labels), tf.float32)
+        parts = self.accumulation
+        rows = tf.shape(labels)[0] // parts
+        taken = tf.constant(parts) if self.growth is None else tf.cast(self._taken(), tf.int32)
+        seen = features["attention_mask"] if "attention_mask" in features else tf.ones_like(labels)
+        if self.growth is not None:
+            seen = seen[: taken * rows]
+        tokens = tf.reduce_sum(tf.cast(seen, tf.float32))
         context = tf.distribute.get_replica_context()
         replica = context.replica_id_in_sync_group
-        parts = self.accumulation
         step = self._compiled_step if self.jit else self._gradients
 
         def run(part: Any) -> Any:
-            rows = tf.shape(labels)[0] // parts
             cut = slice(part * rows, (part + 1) * rows)
             micro = {name: value[cut] for name, value in features.items()}
             seed = step_seed(self.seed, self.global_step, replica, part)
@@ -285,13 +291,18 @@ class MaskedLMTrainer(tf_keras.Model):
             return part + 1, *new
 
         sums = tf.while_loop(
-            lambda part, *_: part < parts,
+            lambda part, *_: part < taken,
             add,
             [tf.constant(1), *first[0], first[1], first[2]],
             parallel_iterations=1,
         )[1:]
         gradients, (loss, count) = list(sums[:spread]), sums[spread:]
         return self._unscaled(gradients), loss, count, tokens
+
+    def _taken(self) -> tf.Tensor:
+        """Micro-batches of this step, where the batch grows."""
+        assert self.growth is not None
+        return self.growth.taken(tf.convert_to_tensor(self.global_step))
 
     def _gradients(
         self,
