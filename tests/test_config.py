@@ -47,6 +47,11 @@ def test_file_values_are_converted() -> None:
         ({"warmup_ratio": 2}, "warmup_ratio is 2; it must be at least 0 and at most 1"),
         ({"save_total_limit": 0}, "save_total_limit is 0"),
         ({"dataset_name": "d"}, "not both"),
+        ({"max_hours": 1, "max_steps": 5}, "give max_steps or max_hours, not both"),
+        ({"streaming": True}, "streaming needs max_steps or max_hours"),
+        ({"batch_warmup_steps": 5}, "needs gradient_accumulation_steps over 1"),
+        ({"average_checkpoints": 2, "save_steps": 0}, "average_checkpoints needs checkpoints"),
+        ({"average_checkpoints": 2, "load_best_model_at_end": True}, "(the best one), not both"),
         (
             {"lr_scheduler_type": "wsd", "decay_from": "c", "resume_from_checkpoint": "c"},
             "give decay_from (begin another run's fall) or resume_from_checkpoint",

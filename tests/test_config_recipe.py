@@ -20,6 +20,13 @@ from tfmlm.errors import UserError
         ({"learning_rate": 0}, "learning_rate is 0; it must be over 0"),
         ({"adam_beta1": 1.5}, "adam_beta1 is 1.5"),
         ({"warmup_ratio": float("nan")}, "warmup_ratio is nan"),
+        ({"max_hours": 0}, "max_hours is 0; it must be over 0"),
+        (
+            {"max_hours": 1, "lr_scheduler_type": "wsd", "decay_steps": 5},
+            "decay_steps counts steps, of which a run of max_hours does not know the last",
+        ),
+        ({"optim": "lion"}, "optim is 'lion'; choose from adamw, stable_adamw"),
+        ({"average_checkpoints": 0}, "average_checkpoints is 0; it must be at least 1"),
     ],
 )
 def test_wrong_values(values: dict, message: str) -> None:

@@ -292,8 +292,12 @@ class TrainConfig(CorpusConfig, BlockConfig, MaskingConfig, RecipeConfig, Device
                 "give decay_from (begin another run's fall) or resume_from_checkpoint (go on with "
                 "this run), not both"
             )
-        if self.streaming and self.max_steps <= 0 and not self.decay_from:
-            raise UserError("streaming needs max_steps: the corpus' length is not known")
+        if self.streaming and self.max_steps <= 0 and not (self.decay_from or self.max_hours):
+            raise UserError(
+                "streaming needs max_steps or max_hours: the corpus' length is not known"
+            )
+        if self.max_hours and self.max_steps > 0:
+            raise UserError("give max_steps or max_hours, not both: one of them ends the run")
         if self.push_to_hub and self.hub_model_id == "":
             raise UserError("hub_model_id is empty; give user/model")
 
@@ -325,6 +329,18 @@ class TrainConfig(CorpusConfig, BlockConfig, MaskingConfig, RecipeConfig, Device
             return steps_per_epoch
         return self.save_steps or None if self.save_strategy == "steps" else None
 
+    def _check_averaging(self) -> None:
+        if self.load_best_model_at_end or self.early_stopping_patience:
+            raise UserError(
+                "give average_checkpoints (the mean of the last checkpoints) or "
+                "load_best_model_at_end and early_stopping_patience (the best one), not both"
+            )
+        if self.save_strategy == "no" or (self.save_strategy == "steps" and not self.save_steps):
+            raise UserError(
+                "average_checkpoints needs checkpoints on the way: give save_steps, or "
+                "save_strategy epoch"
+            )
+
     def _check_numbers(self) -> None:
         infinity = float("inf")
         for name in (
@@ -338,6 +354,8 @@ class TrainConfig(CorpusConfig, BlockConfig, MaskingConfig, RecipeConfig, Device
         for name in ("save_steps", "eval_steps", "early_stopping_patience"):
             require_range(self, name, 0, infinity)
         require_range(self, "hub_timeout", 0, infinity, open_low=True)
+        if self.average_checkpoints > 1:
+            self._check_averaging()
         if self.batch_warmup_steps and self.gradient_accumulation_steps == 1:
             raise UserError(
                 "batch_warmup_steps needs gradient_accumulation_steps over 1: the batch grows from "

@@ -2,7 +2,7 @@
 
 python -m tests.training.run SETTINGS [STEP SIGNAL]
 
-After step STEP the process sends itself SIGNAL (KILL, TERM, INT).
+After step STEP the process sends itself SIGNAL (KILL, TERM, INT). The clock counts steps.
 """
 
 from __future__ import annotations
@@ -16,21 +16,22 @@ from tests.training import small  # noqa: F401  (environment before TensorFlow)
 
 
 def main() -> int:
-    import tf_keras
-
+    from tests.training.step_clock import StepClock
     from tfmlm.config import TrainConfig
     from tfmlm.errors import TfmlmError
     from tfmlm.training import run_training
 
     settings, *when = sys.argv[1:]
 
-    class End(tf_keras.callbacks.Callback):
+    class End(StepClock):
         def on_train_batch_end(self, batch, logs=None):
             if when and int(self.model.global_step.numpy()) == int(when[0]):
                 os.kill(os.getpid(), getattr(signal, f"SIG{when[1]}"))
 
     try:
-        results = run_training(TrainConfig.from_dict(json.loads(settings)), callbacks=[End()])
+        config = TrainConfig.from_dict(json.loads(settings))
+        end = End()
+        results = run_training(config, callbacks=[end], clock=end)
     except TfmlmError as error:
         print(f"error: {error}", flush=True)
         return error.exit_code

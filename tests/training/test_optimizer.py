@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tf_keras
 
 from tests.small_models import ARCHITECTURES, small_model
@@ -108,3 +109,48 @@ def test_keywords_of_transformers_give_its_optimizer() -> None:
         create_optimizer(1e-3, 10, init_lr=1e-3)
     with pytest.raises(UserError, match="learning_rate is missing"):
         create_optimizer(num_train_steps=10)
+
+
+def test_stable_adamw_is_algorithm_2_of_its_paper() -> None:
+    """Wortsman et al., 2023, in float64, with its own way to leave the moments' bias out."""
+    random = np.random.default_rng(0)
+    matrix = tf_keras.layers.Dense(3)
+    matrix.build([None, 4])
+    theta = matrix.kernel.numpy().astype(np.float64)
+    optimizer, rate = create_optimizer(
+        1e-2,
+        10,
+        num_warmup_steps=2,
+        optim="stable_adamw",
+        weight_decay=0.1,
+        beta_2=0.9,
+        epsilon=1e-12,
+    )
+    v, u, slowed = np.zeros_like(theta), np.zeros_like(theta), 0
+    for t in range(1, 8):
+        # Gradients that grow suddenly, which is what the clipping is for; one that is sparse.
+        g = random.normal(size=theta.shape).astype(np.float32) * (10.0 if t == 4 else 1.0)
+        given = tf.constant(g)
+        if t == 6:
+            g[2] = 0
+            rows = [0, 1, 3]
+            given = tf.IndexedSlices(tf.gather(g, rows), tf.constant(rows), tf.constant([4, 3]))
+        optimizer.apply_gradients([(given, matrix.kernel)])
+        beta1 = 0.9 * (1 - 0.9 ** (t - 1)) / (1 - 0.9**t)
+        beta2 = 0.9 * (1 - 0.9 ** (t - 1)) / (1 - 0.9**t)
+        v = beta1 * v + (1 - beta1) * g
+        u = beta2 * u + (1 - beta2) * np.square(g, dtype=np.float64)
+        rms = np.sqrt(np.mean(np.square(g) / np.maximum(u, 1e-24)))
+        slowed += rms > 1
+        eta = float(rate(t - 1)) / max(1.0, rms)
+        theta = theta - eta * 0.1 * theta - eta * v / (np.sqrt(u) + 1e-12)
+        np.testing.assert_allclose(matrix.kernel.numpy(), theta, rtol=2e-5, atol=1e-6)
+    assert 0 < slowed < 7
+    again = MaskedLMAdamWeightDecay.from_config(optimizer.get_config())
+    assert again.update_clipping
+
+
+def test_optimizers_are_chosen_by_name() -> None:
+    with pytest.raises(UserError, match="optim is 'lion'; choose from adamw, stable_adamw"):
+        create_optimizer(1e-3, 10, optim="lion")
+    assert not create_optimizer(1e-3, 10)[0].update_clipping

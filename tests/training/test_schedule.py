@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tfmlm.errors import UserError
-from tfmlm.training.schedule import WarmupSchedule
+from tfmlm.training.schedule import ClockSchedule, WarmupSchedule
 
 
 @pytest.mark.parametrize("kind", ["linear", "cosine", "polynomial", "constant", "wsd"])
@@ -44,3 +44,26 @@ def test_wrong_shapes_and_decays_are_refused() -> None:
         WarmupSchedule(1.0, 6, kind="wsd", decay_shape="cosine")
     with pytest.raises(UserError, match="decay_steps is 5; .* there are 4 steps"):
         WarmupSchedule(1.0, 6, 2, "wsd", decay_steps=5)
+
+
+@pytest.mark.parametrize("kind", ["linear", "cosine", "polynomial", "constant", "wsd"])
+def test_by_the_clock_the_rate_is_that_of_as_many_steps(kind: str) -> None:
+    """A run of 1000 steps of equal time, with a warm-up of a tenth: the same course."""
+    decay = 200 if kind == "wsd" else 0
+    steps = WarmupSchedule(2.0, 1000, 100, kind, 0.1, decay_steps=decay)
+    clock = ClockSchedule(2.0, lambda: 0.55, 0, 0.1, kind, 0.1)
+    for step in (10, 50, 99, 100, 101, 400, 799, 800, 900, 999):
+        expected = float(steps(step))
+        assert float(clock.at(0, step / 1000)) == pytest.approx(expected, rel=2e-2, abs=2e-2), step
+        if step >= 100:
+            assert float(clock.at(0, step / 1000)) == pytest.approx(expected, rel=1e-4), step
+    end = 2.0 if kind == "constant" else 0.2
+    assert float(clock.at(0, 1.0)) == float(clock.at(0, 1.3)) == pytest.approx(end)
+    assert float(clock(7)) == float(clock.at(7, 0.55))
+
+
+def test_by_the_clock_a_warm_up_may_be_counted_in_steps() -> None:
+    clock = ClockSchedule(1.0, lambda: 0.0, 4, 0.5, "linear")
+    assert [float(clock.at(step, 0.1)) for step in (0, 1, 3, 9)] == pytest.approx(
+        [0.225, 0.45, 0.9, 0.9]
+    )

@@ -138,18 +138,7 @@ FOREIGN: tuple[Foreign, ...] = (
             "*": "weights are kept in float32; use --mixed_precision bf16 or fp16",
         },
     ),
-    _one_of(
-        "optim",
-        "AdamWeightDecay, which is AdamW",
-        {
-            "adamw": _NOTHING,
-            "adamw_torch": _NOTHING,
-            "adamw_torch_fused": _NOTHING,
-            "adamw_hf": _NOTHING,
-            "*": "the optimizer is AdamWeightDecay; leave the flag out",
-        },
-    ),
-    _refused("adafactor", "the optimizer is AdamWeightDecay; leave the flag out", ("false",)),
+    _refused("adafactor", "use --optim adamw or stable_adamw", ("false",)),
     _one_of(
         "metric_for_best_model",
         "the held-out loss",
@@ -291,6 +280,10 @@ FOREIGN: tuple[Foreign, ...] = (
 #: Values of settings that have another name there.
 VALUES = {
     "lr_scheduler_type": {"constant_with_warmup": "constant", "warmup_stable_decay": "wsd"},
+    "optim": dict.fromkeys(
+        ("adamw_torch", "adamw_torch_fused", "adamw_torch_xla", "adamw_apex_fused", "adamw_hf"),
+        "adamw",
+    ),
 }
 
 
@@ -350,4 +343,8 @@ def documentation_table() -> str:
     rows = [
         f"| {', '.join(f'`--{name}`' for name in flag.names)} | {flag.does} |" for flag in FOREIGN
     ]
+    for setting, values in VALUES.items():
+        for value in dict.fromkeys(values.values()):
+            theirs = ", ".join(f"`{name}`" for name, ours in values.items() if ours == value)
+            rows.append(f"| `--{setting}` {theirs} | `--{setting} {value}` |")
     return "\n".join(["| flag of run_mlm.py | here |", "|---|---|", *rows])

@@ -16,9 +16,9 @@ import tensorflow as tf
 class BatchGrowth:
     """How many micro-batches each step takes.
 
-    Step s (counted from 0) takes 1 + ⌊s · (full − 1) / steps⌋ of them, and all from step `steps` on:
-    early gradients agree with each other, so that small batches learn as much from fewer rows
-    (McCandlish et al., 2018).
+    Step s (counted from 0) takes 1 + ⌊s · (full − 1) / steps⌋ of them, all from step `steps` on.
+    Early gradients agree with each other: small batches learn as much from fewer rows (McCandlish
+    et al., 2018).
 
     Attributes:
         full: micro-batches of a whole step: the run's gradient accumulation.

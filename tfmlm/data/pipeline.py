@@ -26,7 +26,8 @@ from tfmlm.data.grouping import grouped
 from tfmlm.data.masking import Masker, Unpacked
 from tfmlm.data.packing import ID_MASK, PADDING, PackedFrame, Vocabulary, packed_frame
 
-#: The share of the tokens to predict in a step (int64 scalar), float32 scalar.
+#: The share of the tokens to predict, float32 scalar, in a step (int64 scalar), or when a share of
+#: the run's time has gone.
 Rate = Callable[[tf.Tensor], tf.Tensor]
 
 
@@ -206,6 +207,7 @@ def masked_batches(
     seed: int,
     pad_to: int | None,
     rate: Rate | None = None,
+    masked: bool = True,
 ) -> tf.data.Dataset:
     """The masked batches of one worker for the whole run.
 
@@ -220,6 +222,7 @@ def masked_batches(
         seed: determines the masks.
         pad_to: fixed length of the rows, or None to pad to the longest of a batch.
         rate: by step, the share of the tokens to predict; None: `masking.mlm_probability`.
+        masked: False for elements that `MaskInStep` masks.
 
     Returns:
         Data set of (features, labels): features as `features_of`, labels int32 [rows, tokens]
@@ -240,6 +243,8 @@ def masked_batches(
         prefetch=False,
     )
     padder.probing = False
+    if not masked:
+        return to_mask_in_step(dataset, layout, first_step)
     masker = Masker(masking, vocabulary, seed, blocks.max_length)
     return mask_in_graph(
         dataset, masker, layout, first_step, features_of(model, tokenizer, blocks.packing), rate
@@ -268,6 +273,54 @@ def mask_in_graph(
         .map(mask, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         .prefetch(tf.data.AUTOTUNE)
     )
+
+
+def to_mask_in_step(dataset: tf.data.Dataset, layout: Layout, first_step: int) -> tf.data.Dataset:
+    """A worker's packed batches, each with the place of its first row, for `MaskInStep`."""
+    place = _first_place(layout, first_step)
+
+    def with_place(index: tf.Tensor, batch: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        return (batch["input_ids"] if isinstance(batch, dict) else batch), place(index)
+
+    return dataset.enumerate().map(with_place, deterministic=True).prefetch(tf.data.AUTOTUNE)
+
+
+class MaskInStep:
+    """Masks a batch in the training step, which alone knows how much of a run's time has gone.
+
+    Args:
+        masking, tokenizer, seed: as for `masked_batches`.
+        max_length: most tokens of a row.
+        packing: rows hold several texts each.
+        rate: by share of the time (float32 scalar), the share of the tokens to predict.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        masking: MaskingConfig,
+        seed: int,
+        max_length: int,
+        packing: bool,
+        rate: Rate,
+    ) -> None:
+        vocabulary = Vocabulary.of(tokenizer, vocabulary_size(model.config))
+        self._masker = Masker(masking, vocabulary, seed, max_length)
+        self._features = features_of(model, tokenizer, packing)
+        self._rate = rate
+
+    def __call__(self, batch: Any, share: Any) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        """Features and labels as of `masked_batches`.
+
+        Args:
+            batch: packed tokens, integer [rows, tokens], and the place of the first row, int64.
+            share: of the run's time that has gone, float32 scalar.
+        """
+        packed, place = batch
+        rate = self._rate(tf.convert_to_tensor(share, tf.float32))
+        tokens, labels = self._masker(packed, place, probability=rate)
+        return self._features(tokens), labels
 
 
 def _first_place(layout: Layout, first_step: int) -> Callable[[tf.Tensor], tf.Tensor]:

@@ -28,6 +28,7 @@ from tfmlm.data.pipeline import (
     features_of,
     filler_row,
     mask_in_graph,
+    to_mask_in_step,
 )
 from tfmlm.errors import UserError
 
@@ -135,6 +136,7 @@ def streamed_batches(
     seed: int,
     pad_to: int | None,
     rate: Rate | None = None,
+    masked: bool = True,
 ) -> tf.data.Dataset:
     """The masked batches of one worker for the whole run; see `pipeline.masked_batches`."""
     vocabulary = Vocabulary.of(tokenizer, vocabulary_size(model.config))
@@ -155,6 +157,8 @@ def streamed_batches(
     dataset = tf.data.Dataset.from_generator(
         batches, output_signature=tf.TensorSpec([layout.rows, pad_to], tf.int64)
     )
+    if not masked:
+        return to_mask_in_step(dataset, layout, first_step)
     masker = Masker(masking, vocabulary, seed, stream.max_length)
     return mask_in_graph(
         dataset, masker, layout, first_step, features_of(model, tokenizer, stream.packing), rate

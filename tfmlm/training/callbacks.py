@@ -16,7 +16,13 @@ import tf_keras
 
 from tfmlm.config import TrainConfig
 from tfmlm.progress import Bar, figures_line, say
-from tfmlm.training.checkpoint import numbered_weights, save_checkpoint, trainer_arrays
+from tfmlm.training.averaging import steps_to_average
+from tfmlm.training.checkpoint import (
+    numbered_weights,
+    remove_older,
+    save_checkpoint,
+    trainer_arrays,
+)
 from tfmlm.training.metrics import Evaluator
 from tfmlm.training.signals import StopSignals
 
@@ -32,6 +38,8 @@ class RunState:
         best_step: where it was.
         waited: evaluations since then.
         trained_seconds: time spent in training by the processes before this one.
+        time_budget: seconds of training that a run by the clock has; 0 for other runs.
+        time_spent: those of them that had gone at the checkpoint.
         finished: whether the run came to its end (or stopped early).
     """
 
@@ -41,6 +49,8 @@ class RunState:
     best_step: int = 0
     waited: int = 0
     trained_seconds: float = 0.0
+    time_budget: float = 0.0
+    time_spent: float = 0.0
     finished: bool = False
 
     def to_dict(self) -> dict[str, Any]:
@@ -62,12 +72,12 @@ class RunLength:
     """How long a run is.
 
     Attributes:
-        total_steps: its steps.
+        total_steps: its steps; None where the clock ends it.
         steps_per_epoch: whole steps of a pass over the data, after which Keras' epochs end.
         epoch_at: passes over the data, with a fraction, after so many steps.
     """
 
-    total_steps: int
+    total_steps: int | None
     steps_per_epoch: int
     epoch_at: Callable[[int], float]
 
@@ -99,6 +109,13 @@ class RunCallback(tf_keras.callbacks.Callback):
         """Called after each step, with `self.step` steps done."""
 
     @property
+    def is_last(self) -> bool:
+        """Whether the step that is done was the run's last."""
+        if self.total_steps is None:
+            return bool(self.model.last_step.numpy() > 0)
+        return self.step >= self.total_steps
+
+    @property
     def epoch(self) -> float:
         """Epochs done, with a fraction."""
         return self.length.epoch_at(self.step)
@@ -128,14 +145,21 @@ class Progress(RunCallback):
 
     def after_step(self, logs: Any) -> None:
         now = time.perf_counter()
-        if now - self._last < self._pause and self.step != self.total_steps:
+        if now - self._last < self._pause and not self.is_last:
             return
         self._last = now
         # The count of the epoch's tokens goes on over an interruption, the clock does not.
         share = (self.step - self._first) / max(self.step - self._offset, 1)
         tokens = self.model.epoch_tokens() * share / max(now - self._begun, 1e-9)
-        figures = {
-            "epoch": f"{self.epoch:.2f}/{self.length.epoch_at(self.total_steps):.3g}",
+        steps, epoch = f"{self.step}", f"{self.epoch:.2f}"
+        figures = {}
+        if self.total_steps is None:
+            figures["time"] = f"{float(self.model.time_share.numpy()):.0%}"
+        else:
+            steps += f"/{self.total_steps}"
+            epoch += f"/{self.length.epoch_at(self.total_steps):.3g}"
+        figures |= {
+            "epoch": epoch,
             "loss": f"{float(logs['loss']):.4f}",
             "lr": f"{float(self._schedule(self.step - 1)):.2e}",
             "tokens/s": f"{tokens:,.0f}",
@@ -143,7 +167,7 @@ class Progress(RunCallback):
         if self._bar.shown:
             self._bar.update(self.step, **figures)
         else:
-            say(f"  step {self.step}/{self.total_steps}  {figures_line(figures)}")
+            say(f"  step {steps}  {figures_line(figures)}")
 
 
 class Curve(RunCallback):
@@ -166,7 +190,7 @@ class Curve(RunCallback):
         self._begun = time.perf_counter()
 
     def after_step(self, logs: Any) -> None:
-        if self.step % self._every and self.step not in (1, self.total_steps):
+        if self.step % self._every and self.step != 1 and not self.is_last:
             return
         values = self.model.interval()
         if not values["steps"]:
@@ -217,7 +241,7 @@ class Evaluation(RunCallback):
 
     def after_step(self, logs: Any) -> None:
         every = self._config.evaluation_interval(self.steps_per_epoch)
-        if (every and self.step % every == 0) or self.step == self.total_steps:
+        if (every and self.step % every == 0) or self.is_last:
             self.evaluate()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -273,6 +297,7 @@ class Checkpoints(RunCallback):
         chief: bool,
         signals: StopSignals,
         workers: int,
+        budget: Any = None,
     ) -> None:
         super().__init__(*args)
         self._folder = folder
@@ -281,6 +306,7 @@ class Checkpoints(RunCallback):
         self._chief = chief
         self._signals = signals
         self._workers = workers
+        self._budget = budget
         self._begun = time.perf_counter()
         self.saved_step = self.step
 
@@ -289,9 +315,11 @@ class Checkpoints(RunCallback):
 
     def after_step(self, logs: Any) -> None:
         every = self._config.saving_interval(self.steps_per_epoch)
-        if self.step >= self.total_steps:
+        if self.is_last:
             self.state.finished = True
             self.model.stop_training = True
+            if self._config.average_checkpoints > 1:
+                self.save()
         if self._stop_agreed():
             self._signals.obeyed = True
             self.model.stop_training = True
@@ -318,13 +346,20 @@ class Checkpoints(RunCallback):
         if not self._chief:
             return
         state = {**self.state.to_dict(), "trained_seconds": self.seconds()}
+        if self._budget is not None:
+            state |= {"time_budget": self._budget.seconds, "time_spent": self._budget.gone()}
         save_checkpoint(
-            self._folder,
-            self.step,
-            trainer_arrays(self.model),
-            {**self._run, "state": state},
-            self._config.save_total_limit,
+            self._folder, self.step, trainer_arrays(self.model), {**self._run, "state": state}
         )
+        remove_older(self._folder, self._config.save_total_limit, self.to_average())
+
+    def to_average(self) -> list[int]:
+        """Steps of the checkpoints that the model would be the mean of now, oldest first."""
+        if self._config.average_checkpoints == 1:
+            return []
+        every = self._config.saving_interval(self.steps_per_epoch)
+        last = self.step if self.state.finished else -1
+        return steps_to_average(self._folder, self._config.average_checkpoints, every, last)
 
 
 def save_weights(model: Any, path: Path) -> None:

@@ -12,6 +12,7 @@ import hashlib
 import json
 import re
 import shutil
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,9 +52,9 @@ class Checkpoint:
 
 
 def save_checkpoint(
-    root: Path, step: int, arrays: dict[str, np.ndarray], run: dict[str, Any], keep: int
+    root: Path, step: int, arrays: dict[str, np.ndarray], run: dict[str, Any]
 ) -> Path:
-    """Writes `root/step-<step>` and removes all but the newest `keep` checkpoints."""
+    """Writes `root/step-<step>`."""
     from safetensors.numpy import save_file
 
     target = root / f"step-{step:08d}"
@@ -69,9 +70,19 @@ def save_checkpoint(
         }
         text = (json.dumps(manifest) + "\n").encode()
         (temporary / MANIFEST).write_bytes(_signed(text))
-    for _, folder in _step_folders(root)[keep:]:
-        shutil.rmtree(folder, ignore_errors=True)
     return target
+
+
+def steps_of(root: Path) -> list[int]:
+    """The steps of the checkpoints that are there, newest first."""
+    return [step for step, _ in _step_folders(root)]
+
+
+def remove_older(root: Path, keep: int, also: Collection[int] = ()) -> None:
+    """Removes all but the newest `keep` checkpoints and those of the steps `also`."""
+    for step, folder in _step_folders(root)[keep:]:
+        if step not in also:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def keep_newest(root: Path) -> None:

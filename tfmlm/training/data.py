@@ -12,11 +12,14 @@ import tensorflow as tf
 from tfmlm.config import BlockConfig, TrainConfig
 from tfmlm.data.batch_growth import BatchGrowth
 from tfmlm.data.blocks import Blocks, build_blocks, split_rows
-from tfmlm.data.pipeline import EpochOrder, Layout, masked_batches
+from tfmlm.data.pipeline import EpochOrder, Layout, MaskInStep, masked_batches
 from tfmlm.data.streaming import BlockStream, streamed_batches
 from tfmlm.errors import UserError
 from tfmlm.training.corpora import Corpora
-from tfmlm.training.phases import Phases, phases_of
+from tfmlm.training.phases import Phases, mask_rate_by_clock, phases_of
+
+#: Steps of a run that the clock ends.
+ENDLESS = 2**31
 
 
 @dataclass(frozen=True)
@@ -34,11 +37,12 @@ class RunData:
     Attributes:
         samples: training rows, or None where the number is not known (streaming).
         steps_per_epoch: whole steps of a pass over them; of a stream, of the whole run.
-        phases: steps of the run and of its phases.
+        phases: steps of the run and of its phases; None where the clock ends it.
         checksum: of what determines the training rows.
         counts: how often each token id occurs in them, int64 [vocabulary].
         held_out: what the run is evaluated on, or None.
         batches: by model and first step, the masked batches of this worker.
+        mask_in_step: by model, what masks them where their rate follows the clock, else None.
         pad_to: fixed length of the rows, or None to pad to the longest of a batch.
         length: most tokens of a row.
         epoch_at: passes over the data, with a fraction, after so many steps.
@@ -47,20 +51,21 @@ class RunData:
 
     samples: int | None
     steps_per_epoch: int
-    phases: Phases
+    phases: Phases | None
     checksum: str
     counts: np.ndarray
     held_out: HeldOut | None
     batches: Callable[[Any, int], tf.data.Dataset]
+    mask_in_step: Callable[[Any], MaskInStep | None]
     pad_to: int | None
     length: int
     epoch_at: Callable[[int], float]
     read: str
 
     @property
-    def total_steps(self) -> int:
-        """Steps of the run."""
-        return self.phases.total
+    def total_steps(self) -> int | None:
+        """Steps of the run; None where the clock ends it."""
+        return self.phases.total if self.phases else None
 
 
 def pad_to(config: BlockConfig, length: int) -> int | None:
@@ -105,8 +110,7 @@ def prepare_run_data(
         )
 
     if config.streaming:
-        total = total_steps(config, 1, layout.growth)
-        phases = phases_of(config, total, decay_from)
+        phases = _phases(config, 1, layout.growth, decay_from)
         return _streamed(config, corpora, tokenizer, length, layout, fixed, phases, blocks_of)
     blocks = blocks_of(corpora.train)
     if not (config.line_by_line or config.packing) and config.max_seq_length and len(blocks) == 1:
@@ -120,8 +124,8 @@ def prepare_run_data(
     held_rows = held_rows[: config.max_eval_samples]
     lengths = blocks.lengths() if config.group_by_length and config.lengths_differ else None
     order = EpochOrder(rows, layout.global_rows, config.seed, lengths)
-    total = total_steps(config, order.steps_per_epoch, layout.growth)
-    phases = phases_of(config, total, decay_from)
+    phases = _phases(config, order.steps_per_epoch, layout.growth, decay_from)
+    late = mask_rate_by_clock(config) if phases is None else None
 
     def batches(model: Any, first_step: int) -> tf.data.Dataset:
         return masked_batches(
@@ -131,11 +135,12 @@ def prepare_run_data(
             masking=config,
             layout=layout,
             order=order,
-            steps=phases.total,
+            steps=phases.total if phases else ENDLESS,
             first_step=first_step,
             seed=config.seed,
             pad_to=fixed,
-            rate=phases.mask_rate(config),
+            rate=phases.mask_rate(config) if phases else None,
+            masked=late is None,
         )
 
     read = f"Read {blocks.reading.sentence(corpora.train.name)}"
@@ -149,6 +154,7 @@ def prepare_run_data(
         counts=blocks.token_counts(len(tokenizer), rows),
         held_out=HeldOut(other, held_rows) if len(held_rows) else None,
         batches=batches,
+        mask_in_step=_late_masking(config, tokenizer, length),
         pad_to=fixed,
         length=length,
         epoch_at=_passes(layout, order.steps_per_epoch),
@@ -163,7 +169,7 @@ def _streamed(
     length: int,
     layout: Layout,
     fixed: int | None,
-    phases: Phases,
+    phases: Phases | None,
     blocks_of: Callable[[Any], Blocks],
 ) -> RunData:
     train, validation = corpora.train, corpora.validation
@@ -194,6 +200,8 @@ def _streamed(
         read += f"; for validation {blocks.reading.sentence(validation.name)}"
         held_out = HeldOut(blocks, np.arange(len(blocks))[: config.max_eval_samples])
 
+    late = mask_rate_by_clock(config) if phases is None else None
+
     def batches(model: Any, first_step: int) -> tf.data.Dataset:
         return streamed_batches(
             model,
@@ -201,26 +209,50 @@ def _streamed(
             tokenizer=tokenizer,
             masking=config,
             layout=layout,
-            steps=phases.total,
+            steps=phases.total if phases else ENDLESS,
             first_step=first_step,
             seed=config.seed,
             pad_to=fixed,
-            rate=phases.mask_rate(config),
+            rate=phases.mask_rate(config) if phases else None,
+            masked=late is None,
         )
 
     return RunData(
         samples=None,
-        steps_per_epoch=phases.total,
+        steps_per_epoch=phases.total if phases else ENDLESS,
         phases=phases,
         checksum=f"stream of {train.name}",
         counts=stream.token_counts(len(tokenizer)),
         held_out=held_out,
         batches=batches,
+        mask_in_step=_late_masking(config, tokenizer, length),
         pad_to=fixed,
         length=length,
-        epoch_at=lambda step: step / phases.total,
+        epoch_at=lambda step: step / phases.total if phases else 0.0,
         read=read,
     )
+
+
+def _late_masking(
+    config: TrainConfig, tokenizer: Any, length: int
+) -> Callable[[Any], MaskInStep | None]:
+    """By model, what masks the batches in the step, where the rate follows the clock."""
+    rate = mask_rate_by_clock(config) if config.max_hours else None
+
+    def make(model: Any) -> MaskInStep | None:
+        if rate is None:
+            return None
+        return MaskInStep(model, tokenizer, config, config.seed, length, config.packing, rate)
+
+    return make
+
+
+def _phases(
+    config: TrainConfig, steps_per_epoch: int, growth: BatchGrowth, decay_from: int | None
+) -> Phases | None:
+    if config.max_hours:
+        return None
+    return phases_of(config, total_steps(config, steps_per_epoch, growth), decay_from)
 
 
 def _passes(layout: Layout, steps_per_epoch: int) -> Callable[[int], float]:

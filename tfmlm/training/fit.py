@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import signal
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from tfmlm.errors import RunFailedError
 from tfmlm.files import disk_is_full, full_disk_said, in_megabytes, write_json
 from tfmlm.progress import Bar, say, shown
 from tfmlm.training import model_setup, report, run_folder
+from tfmlm.training.averaging import set_mean
 from tfmlm.training.callbacks import (
     Checkpoints,
     Curve,
@@ -39,14 +41,15 @@ from tfmlm.training.checkpoint import (
     restore_trainer,
     size_of_checkpoint,
 )
+from tfmlm.training.clock import Clock, TellTime, TimeBudget, new_budget, saving_seconds
 from tfmlm.training.corpora import Corpora, open_corpora
-from tfmlm.training.data import HeldOut, RunData, prepare_run_data
+from tfmlm.training.data import ENDLESS, HeldOut, RunData, prepare_run_data
 from tfmlm.training.metrics import Evaluator, log_unigram, unigram_loss
 from tfmlm.training.optimizer import create_optimizer
 from tfmlm.training.phases import Phases
 from tfmlm.training.policy import precision
 from tfmlm.training.resume import find_checkpoint, open_stable_checkpoint
-from tfmlm.training.schedule import WarmupSchedule
+from tfmlm.training.schedule import ClockSchedule, WarmupSchedule
 from tfmlm.training.signals import StopSignals
 from tfmlm.training.strategy import (
     distribute,
@@ -54,6 +57,7 @@ from tfmlm.training.strategy import (
     is_chief,
     layout_of,
     lost_workers_as_failed_run,
+    wait_for_all,
     worker_count,
 )
 from tfmlm.training.trainer import MaskedLMTrainer
@@ -64,6 +68,7 @@ def run_training(
     *,
     callbacks: Sequence[tf_keras.callbacks.Callback] = (),
     strategy: tf.distribute.Strategy | None = None,
+    clock: Clock = time.monotonic,
 ) -> dict[str, Any]:
     """Trains, evaluates and writes the checkpoint folder; resumes what is there.
 
@@ -72,6 +77,7 @@ def run_training(
         callbacks: further Keras callbacks; `model` is the `MaskedLMTrainer`, whose
             `save_pretrained` writes the weights.
         strategy: a distribution strategy, instead of the one that the settings name.
+        clock: seconds from any moment on, which `max_hours` counts.
 
     Returns:
         What `all_results.json` holds: train_loss, train_runtime, train_steps, epoch, …, and, with
@@ -84,6 +90,7 @@ def run_training(
         RunFailedError: a worker is missing, or was lost.
         KeyboardInterrupt: Ctrl-C; a checkpoint has been saved.
     """
+    begun = clock()
     folder = Path(config.output_dir).expanduser()
     alone = not run_folder.shared_by_workers()
     with (
@@ -97,7 +104,7 @@ def run_training(
             strategy = get_strategy(
                 config.strategy, tpu_name=config.tpu_name, worker_timeout=config.worker_timeout
             )
-        run = _Run(config, folder, corpora, strategy)
+        run = _Run(config, folder, corpora, strategy, clock, begun)
         with (
             precision(config.mixed_precision),
             lost_workers_as_failed_run(strategy),
@@ -135,7 +142,7 @@ class _Begin:
     checkpoint: Checkpoint | None
     model: Any
     trainer: MaskedLMTrainer
-    schedule: WarmupSchedule
+    schedule: Any
     state: RunState
     first_step: int
 
@@ -158,7 +165,11 @@ class _Run:
         folder: Path,
         corpora: Corpora,
         strategy: tf.distribute.Strategy,
+        clock: Clock,
+        begun: float,
     ) -> None:
+        self.clock = clock
+        self.begun = begun
         self.config = config
         self.folder = folder
         self.corpora = corpora
@@ -235,6 +246,7 @@ class _Run:
             plan.tokenizer, plan.model_config, plan.data.counts, checkpoint is not None
         )
         trainer, schedule = self._trainer(model, plan.data.phases)
+        trainer.mask_in_step = plan.data.mask_in_step(model)
         trainer.tokenizer = plan.tokenizer  # for callbacks that save a checkpoint folder
         if checkpoint is None:
             return _Begin(None, model, trainer, schedule, RunState(), 0)
@@ -243,7 +255,8 @@ class _Run:
             restore_trainer(trainer, checkpoint.arrays())
         begins = plan.stable is not None and checkpoint.folder == plan.stable.folder
         what = "Decaying" if begins else "Resuming"
-        self.say(f"{what} from step {checkpoint.step} of {total} ({checkpoint.folder})")
+        of = f" of {total}" if total else ""
+        self.say(f"{what} from step {checkpoint.step}{of} ({checkpoint.folder})")
         return _Begin(checkpoint, model, trainer, schedule, state, checkpoint.step)
 
     def _claim_folder(self, plan: _Plan, begin: _Begin) -> None:
@@ -251,7 +264,7 @@ class _Run:
         if not self.chief:
             return
         overwrite = self.config.overwrite_output_dir
-        self._require_space(begin.model, begin.trainer, plan.data.total_steps - begin.first_step)
+        self._require_space(begin.model, begin.trainer, plan.data.total_steps, begin.first_step)
         if overwrite:
             run_folder.clear_former_run(self.folder, keep=Path(plan.tokenizer.name_or_path))
         known = (self.folder / report.RUN_FILE).exists()
@@ -271,10 +284,10 @@ class _Run:
         amount = f"{data.samples:,} blocks" if data.samples is not None else "a stream"
         self.say(
             f"Training {type(model).__name__} ({model.count_params():,} parameters) on {amount} "
-            f"of up to {plan.length} tokens, {data.total_steps} steps of "
+            f"of up to {plan.length} tokens, {_how_long(self.config, data)} of "
             f"{plan.identity['global_rows']} on {self.strategy.num_replicas_in_sync} device(s)"
         )
-        self._show_example(batches, plan.tokenizer)
+        self._show_example(batches, plan.tokenizer, begin.trainer.mask_in_step)
         return batches
 
     def _evaluate_on_start(self, begin: _Begin, evaluator: Evaluator | None) -> dict[str, Any]:
@@ -305,6 +318,7 @@ class _Run:
             writer = tf.summary.create_file_writer(str(self.folder / run_folder.LOGS))
         length = RunLength(data.total_steps, data.steps_per_epoch, data.epoch_at)
         common = (begin.state, length, begin.first_step)
+        budget = self._time_budget(begin, evaluator)
         bar = Bar("Training", data.total_steps, "steps", done=begin.first_step, visible=self.chief)
         with StopSignals() as signals, bar:
             curve = Curve(
@@ -313,6 +327,8 @@ class _Run:
             steps: list[Any] = [curve]
             if self.chief:
                 steps.insert(0, Progress(*common, bar=bar, schedule=begin.schedule))
+            if budget is not None:
+                steps.insert(0, TellTime(*common, budget=budget))
             evaluation = None
             if evaluator is not None:
                 evaluation = Evaluation(
@@ -332,19 +348,44 @@ class _Run:
                 chief=self.chief,
                 signals=signals,
                 workers=worker_count(self.strategy),
+                budget=budget,
             )
-            begin.trainer.fit(
-                distribute(self.strategy, batches.apply(_of_unknown_length)),
-                epochs=math.ceil(data.total_steps / data.steps_per_epoch),
-                steps_per_epoch=data.steps_per_epoch,
-                callbacks=[*steps, keeper, *callbacks],
-                verbose=0,
-            )
+            if not begin.state.finished:  # else only what comes after was interrupted
+                begin.trainer.fit(
+                    distribute(self.strategy, batches.apply(_of_unknown_length)),
+                    epochs=math.ceil((data.total_steps or ENDLESS) / data.steps_per_epoch),
+                    steps_per_epoch=data.steps_per_epoch,
+                    callbacks=[*steps, keeper, *callbacks],
+                    verbose=0,
+                )
             if signals.obeyed and not begin.state.finished:
                 return _End(keeper, evaluation, signals)
         if writer is not None:
             writer.close()
         return _End(keeper, evaluation, None)
+
+    def _time_budget(self, begin: _Begin, evaluator: Evaluator | None) -> TimeBudget | None:
+        """The time for training; what of it was spent by the processes before has gone."""
+        if not self.config.max_hours:
+            return None
+        state = begin.state
+        if state.time_budget:
+            return TimeBudget(self.clock, state.time_budget, state.time_spent, self.begun)
+        size = sum(v.shape.num_elements() * v.dtype.size for v in begin.model.weights)
+        tried = evaluator.estimate(self.clock) if evaluator is not None else 0.0
+        saving = saving_seconds(size)
+        return new_budget(self.config.max_hours, self.clock, self.begun, tried, saving)
+
+    def _average(self, model: Any, keeper: Checkpoints) -> bool:
+        """Sets the weights to the mean of the last checkpoints'; False if that is not asked for."""
+        if self.config.average_checkpoints == 1:
+            return False
+        wait_for_all(self.strategy)  # the first worker may still be writing
+        steps = keeper.to_average()
+        with self.strategy.scope():
+            set_mean(model, self.checkpoints, steps)
+        self.say(f"The model is the mean of the checkpoints of steps {', '.join(map(str, steps))}")
+        return True
 
     def _evaluate(
         self,
@@ -357,6 +398,7 @@ class _Run:
         """Held-out figures of the weights that are kept: the last ones, or the best."""
         state, last = begin.state, end.keeper.step
         fresh = end.evaluation is not None and end.evaluation.last_step == last
+        fresh = not self._average(begin.model, end.keeper) and fresh
         best_file = self._best_file()
         if best_file is not None and state.best_step and state.best_step != last:
             fresh = not self._restore_best(begin.model, best_file, state) and fresh
@@ -392,15 +434,21 @@ class _Run:
         run_folder.mark_finished(self.folder, plan.identity)
         return results
 
-    def _require_space(self, model: Any, trainer: MaskedLMTrainer, steps: int) -> None:
+    def _require_space(
+        self, model: Any, trainer: MaskedLMTrainer, total: int | None, first: int
+    ) -> None:
         """Proves that what is left of the run has room on the disk."""
-        every = self.config.save_steps
+        every, keep = self.config.save_steps, self.config.save_total_limit
+        saves = (total - first - 1) // every if every and total else 1
+        if self.config.average_checkpoints > 1:
+            keep += self.config.average_checkpoints
+            saves += 1
         run_folder.require_space_for_run(
             self.folder,
             state=size_of_checkpoint(trainer),
             weights=sum(v.shape.num_elements() * v.dtype.size for v in model.weights),
-            saves=(steps - 1) // every if every else 1,
-            keep=self.config.save_total_limit,
+            saves=saves if total else keep + 1,
+            keep=keep,
             best=self._best_file() is not None,
         )
 
@@ -498,7 +546,7 @@ class _Run:
                     )
         return model
 
-    def _trainer(self, model: Any, phases: Phases) -> tuple[MaskedLMTrainer, WarmupSchedule]:
+    def _trainer(self, model: Any, phases: Phases | None) -> tuple[MaskedLMTrainer, Any]:
         config = self.config
         if config.jit_compile:
             model_setup.require_xla(model, self.strategy.num_replicas_in_sync)
@@ -510,20 +558,15 @@ class _Run:
                 growth=self.growth if self.growth.steps else None,
                 max_grad_norm=config.max_grad_norm,
                 jit_compile=config.jit_compile,
+                by_clock=phases is None,
             )
             optimizer, schedule = create_optimizer(
-                config.learning_rate,
-                phases.total,
-                num_warmup_steps=phases.warmup,
-                schedule=config.lr_scheduler_type,
+                schedule=self._schedule(trainer, phases),
+                optim=config.optim,
                 weight_decay=config.weight_decay,
                 beta_1=config.adam_beta1,
                 beta_2=config.adam_beta2,
                 epsilon=config.adam_epsilon,
-                end=config.lr_end,
-                power=config.lr_power,
-                decay_steps=phases.decay,
-                decay_shape=config.decay_shape,
             )
             optimizer.iterations  # noqa: B018 (made before the other weights, as in a first step)
             if config.mixed_precision == "fp16":
@@ -532,6 +575,31 @@ class _Run:
             inner: Any = getattr(optimizer, "inner_optimizer", optimizer)
             inner._create_all_weights(model.trainable_variables)
         return trainer, schedule
+
+    def _schedule(self, trainer: MaskedLMTrainer, phases: Phases | None) -> Any:
+        """The learning rate, by the steps of the run or by the clock."""
+        config = self.config
+        course: dict[str, Any] = {
+            "kind": config.lr_scheduler_type,
+            "end": config.lr_end,
+            "power": config.lr_power,
+            "decay_shape": config.decay_shape,
+        }
+        if phases is not None:
+            return WarmupSchedule(
+                config.learning_rate,
+                phases.total,
+                phases.warmup,
+                decay_steps=phases.decay,
+                **course,
+            )
+        return ClockSchedule(
+            config.learning_rate,
+            lambda: tf.convert_to_tensor(trainer.time_share),
+            config.warmup_steps,
+            config.warmup_ratio,
+            **course,
+        )
 
     def _best_file(self) -> Path | None:
         wanted = self.config.load_best_model_at_end or self.config.early_stopping_patience
@@ -549,22 +617,28 @@ class _Run:
             self.say(f"{best_file} is damaged: the last weights are kept, not the best ones")
         return restored
 
-    def _show_example(self, batches: tf.data.Dataset, tokenizer: Any) -> None:
+    def _show_example(self, batches: tf.data.Dataset, tokenizer: Any, mask_in_step: Any) -> None:
         if not self.chief:
             return
-        features, labels = next(iter(batches.take(1)))
+        first = next(iter(batches.take(1)))
+        features, labels = mask_in_step(first, 0.0) if mask_in_step else first
         seen, hidden = report.masked_example(features, labels, tokenizer)
         self.say(f"First block, masked: {seen}\n  to predict: {hidden}")
 
     def _stopped(self, signals: StopSignals, keeper: Checkpoints) -> dict[str, Any]:
         name = signal.Signals(signals.received or signal.SIGTERM).name
+        of = f" of {keeper.total_steps}" if keeper.total_steps else ""
         self.say(
-            f"Stopped by {name} after step {keeper.step} of {keeper.total_steps}; a checkpoint is "
+            f"Stopped by {name} after step {keeper.step}{of}; a checkpoint is "
             "saved, and the same command resumes"
         )
         if signals.received == signal.SIGINT:
             raise KeyboardInterrupt
         return {"stopped": True, "train_steps": keeper.step}
+
+
+def _how_long(config: TrainConfig, data: RunData) -> str:
+    return f"{data.total_steps} steps" if data.total_steps else f"{config.max_hours:g} h in steps"
 
 
 def _of_unknown_length(dataset: tf.data.Dataset) -> tf.data.Dataset:

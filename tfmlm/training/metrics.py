@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -103,6 +105,15 @@ class Evaluator:
             "eval_masked_tokens": int(count),
             "eval_samples": len(self._rows),
         }
+
+    def estimate(self, clock: Callable[[], float]) -> float:
+        """Seconds that a call takes, by its second and third batch: the first is compiled."""
+        seconds = []
+        for features, labels in itertools.islice(self._dataset, 3):
+            begun = clock()
+            self._step(features, labels).numpy()
+            seconds.append(clock() - begun)
+        return min(seconds) * self.steps
 
     def _distributed_step(self, features: Any, labels: Any) -> tf.Tensor:
         sums = self._strategy.run(evaluation_sums, (self._model, features, labels))

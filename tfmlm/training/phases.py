@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from tfmlm.config import TrainConfig
+from tfmlm.config_recipe import DECAY_SHARE
 from tfmlm.data.mask_rate import MaskRate
 from tfmlm.errors import UserError
 
@@ -34,11 +35,17 @@ class Phases:
 
 
 def usual_decay(total: int) -> int:
-    """Steps of the decay of a run of `total` steps, where nobody says them.
+    """Steps of the decay of a run of `total` steps, where nobody says them."""
+    return math.ceil(total * DECAY_SHARE - 1e-9)
 
-    A fifth of the run is where more gains little (Hägele et al., 2024).
-    """
-    return math.ceil(total / 5)
+
+def mask_rate_by_clock(config: TrainConfig) -> MaskRate | None:
+    """The course of `mlm_probability` over the shares of a run's time; None where it stays."""
+    end = config.mlm_probability_end
+    if end is None:
+        return None
+    first = 1.0 - DECAY_SHARE if config.lr_scheduler_type == "wsd" else 0.0
+    return MaskRate(config.mlm_probability, end, first, 1.0)
 
 
 def phases_of(config: TrainConfig, total: int, decay_from: int | None = None) -> Phases:

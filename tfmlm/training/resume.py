@@ -93,7 +93,9 @@ def open_stable_checkpoint(config: TrainConfig) -> Checkpoint | None:
     step = checkpoint.step
     rate = checkpoint.run.get("learning_rate") or {}
     problem = None
-    if rate.get("kind") not in _STABLE:
+    if rate.get("by_clock"):
+        problem = "its learning rate follows the clock (max_hours)"
+    elif rate.get("kind") not in _STABLE:
         problem = f"its learning rate is {rate.get('kind')}, which has no stable phase"
     elif step < rate["warmup_steps"]:
         problem = f"step {step} is in the warm-up of {rate['warmup_steps']} steps"

@@ -190,10 +190,13 @@ def clear_former_run(folder: Path, keep: Path | None = None) -> None:
 
 def different_settings(former: dict[str, Any], current: dict[str, Any]) -> list[str]:
     """Names of settings that differ and change what is computed."""
+    free = FREE_SETTINGS
+    if current.get("average_checkpoints", 1) > 1:
+        free = free - {"save_strategy", "save_steps"}  # they say which weights the mean is of
     return [
         name
         for name, value in current.items()
-        if name not in FREE_SETTINGS and name in former and former[name] != value
+        if name not in free and name in former and former[name] != value
     ]
 
 

@@ -127,6 +127,13 @@ def layout_of(
     )
 
 
+def wait_for_all(strategy: tf.distribute.Strategy) -> None:
+    """Returns when every worker of the run has come here."""
+    if worker_count(strategy) > 1:
+        ones = strategy.run(tf.function(lambda: tf.constant(1.0)))
+        strategy.reduce(tf.distribute.ReduceOp.SUM, ones, axis=None)
+
+
 @contextlib.contextmanager
 def lost_workers_as_failed_run(strategy: tf.distribute.Strategy) -> Iterator[None]:
     """Turns TensorFlow's errors about a worker that is gone into one line.

@@ -62,6 +62,9 @@ class MaskedLMTrainer(tf_keras.Model):
         max_grad_norm: global norm to which gradients are scaled down; 0 for never.
         jit_compile: compile forward and backward pass with XLA (not `compile(jit_compile=…)`,
             which cannot compile the exchange between replicas).
+        by_clock: before each step `told` is set to the share of the run's time that has gone and
+            to 1 if the step is the last; what the first replica was told counts for all, and is
+            in `time_share` and `last_step`.
 
     Raises:
         UserError: from `compile` and `fit`, if something is asked for that the step cannot honour:
@@ -77,6 +80,7 @@ class MaskedLMTrainer(tf_keras.Model):
         growth: BatchGrowth | None = None,
         max_grad_norm: float = 0.0,
         jit_compile: bool = False,
+        by_clock: bool = False,
     ) -> None:
         super().__init__(name="masked_lm_trainer")
         self.model = model
@@ -94,6 +98,11 @@ class MaskedLMTrainer(tf_keras.Model):
         self.global_step = _counter("global_step", tf.int64)
         self.stop_votes = _counter("stop_votes", tf.float32)
         self.stop_vote = tf.Variable(0.0, trainable=False, name="stop_vote")
+        self.by_clock = by_clock
+        self.told = tf.Variable([0.0, 0.0], trainable=False, name="told")
+        self.time_share = _counter("time_share", tf.float32)
+        self.last_step = _counter("last_step", tf.float32)
+        self.mask_in_step: Any = None
         self._epoch = _Sums("epoch")
         self._interval = _Sums("interval")
         self._validation = _Sums("validation")
@@ -180,6 +189,10 @@ class MaskedLMTrainer(tf_keras.Model):
     # -- training ---------------------------------------------------------------------------
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
+        if self.by_clock:
+            self._take_time()
+        if self.mask_in_step is not None:
+            data = self.mask_in_step(data, tf.convert_to_tensor(self.time_share))
         features, labels, token_weights = _unpacked(data)
         scale = self._scale(labels)
         gradients, loss, count, tokens = self._accumulated(features, labels, token_weights, scale)
@@ -200,6 +213,15 @@ class MaskedLMTrainer(tf_keras.Model):
         for tally in (self._epoch, self._interval):
             tally.add(loss, count, tokens, norm)
         return {"loss": self._epoch.mean()}
+
+    def _take_time(self) -> None:
+        """Sets the share of the time that has gone, the same on all replicas."""
+        told = tf.convert_to_tensor(self.told)
+        if self.distribute_strategy.num_replicas_in_sync > 1:
+            replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+            (told,) = self._summed([told * tf.cast(tf.equal(replica, 0), told.dtype)])
+        self.time_share.assign(told[0])
+        self.last_step.assign(told[1])
 
     def _apply(self, gradients: list[tf.Tensor]) -> None:
         self.optimizer.apply_gradients(
