@@ -79,14 +79,14 @@ def test_a_run_by_the_clock_keeps_its_budget_when_it_crashes(
     assert "Resuming from step 3 (" in capfd.readouterr().err
     assert difference(root / "clock", root / "clock-crashed") == 0.0
     same_figures(root, "clock", "clock-crashed")
-    # The rate was that of the share of the time that had gone when a step began.
+    # The rate was that of the share of the time that had gone when the step before began.
     file = root / "clock" / "checkpoints" / "step-00000006" / "checkpoint.json"
     state = json.loads(file.read_text())["run"]["state"]
     points, budget = state["curve"], state["time_budget"]
     assert STEPS <= budget < STEPS + 0.1
     for point in points:
-        gone = point["step"] - 1
-        rise = min(1.0, (gone + 1) / 2)
+        gone = max(point["step"] - 2, 0)
+        rise = min(1.0, point["step"] / 2)
         expected = 1e-3 * rise * 0.5 * (1 + np.cos(np.pi * gone / budget))
         assert point["learning_rate"] == pytest.approx(expected, rel=1e-5)
 

@@ -282,7 +282,7 @@ def to_mask_in_step(dataset: tf.data.Dataset, layout: Layout, first_step: int) -
     def with_place(index: tf.Tensor, batch: Any) -> tuple[tf.Tensor, tf.Tensor]:
         return (batch["input_ids"] if isinstance(batch, dict) else batch), place(index)
 
-    return dataset.enumerate().map(with_place, deterministic=True).prefetch(tf.data.AUTOTUNE)
+    return dataset.enumerate().map(with_place).prefetch(tf.data.AUTOTUNE)
 
 
 class MaskInStep:

@@ -75,8 +75,8 @@ def new_budget(
 class TellTime(RunCallback):
     """Tells the trainer before each step how much of the time has gone, and when to end.
 
-    All workers have one; what the first says counts. A step is the last if the next one would end
-    too late, should it take as long as the one before.
+    All workers have one; what the first says counts, one step later (`MaskedLMTrainer.by_clock`). A
+    step is the last if the next one would end too late, should it take as long as the one before.
     """
 
     def __init__(self, *args: Any, budget: TimeBudget) -> None:

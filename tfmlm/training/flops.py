@@ -1,9 +1,10 @@
 """Operations of a training step, and how many of them a second the machine can do.
 
-Counted are the products of matrices that the model's shapes ask for, as for "model FLOPs utilization"
-(Chowdhery et al., 2022, PaLM, appendix B): 6 a weight and token (2 forward, 4 backward), and
-12 · width a pair of tokens that attention compares; here the vocabulary projection counts at the
-masked positions only, since only there it is computed. Recomputation and padding do not count.
+Counted are the products of matrices that the model's shapes ask for, as for "model FLOPs
+utilization" (Chowdhery et al., 2022, PaLM, appendix B): 6 a weight and token (2 forward, 4
+backward), and 12 · width a pair of tokens that attention compares; here the vocabulary projection
+counts at the masked positions only, since only there it is computed. Recomputation and padding do
+not count.
 """
 
 from __future__ import annotations

@@ -63,8 +63,8 @@ class MaskedLMTrainer(tf_keras.Model):
         jit_compile: compile forward and backward pass with XLA (not `compile(jit_compile=…)`,
             which cannot compile the exchange between replicas).
         by_clock: before each step `told` is set to the share of the run's time that has gone and
-            to 1 if the step is the last; what the first replica was told counts for all, and is
-            in `time_share` and `last_step`.
+            to 1 if the step is the last. What the first replica was told counts for all: the step
+            after computes with it (`time_share`), and `last_step` is known when the step is done.
 
     Raises:
         UserError: from `compile` and `fit`, if something is asked for that the step cannot honour:
@@ -101,6 +101,7 @@ class MaskedLMTrainer(tf_keras.Model):
         self.by_clock = by_clock
         self.told = tf.Variable([0.0, 0.0], trainable=False, name="told")
         self.time_share = _counter("time_share", tf.float32)
+        self.next_share = _counter("next_share", tf.float32)
         self.last_step = _counter("last_step", tf.float32)
         self.mask_in_step: Any = None
         self._epoch = _Sums("epoch")
@@ -175,7 +176,7 @@ class MaskedLMTrainer(tf_keras.Model):
 
     def state_variables(self) -> dict[str, tf.Variable]:
         """Counters that belong in a checkpoint, by name."""
-        variables = {"global_step": self.global_step}
+        variables = {"global_step": self.global_step, "next_share": self.next_share}
         for sums in (self._epoch, self._interval):
             variables |= sums.variables()
         return variables
@@ -190,17 +191,18 @@ class MaskedLMTrainer(tf_keras.Model):
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         if self.by_clock:
-            self._take_time()
+            self.time_share.assign(self.next_share)
         if self.mask_in_step is not None:
             data = self.mask_in_step(data, tf.convert_to_tensor(self.time_share))
         features, labels, token_weights = _unpacked(data)
         scale = self._scale(labels)
         gradients, loss, count, tokens = self._accumulated(features, labels, token_weights, scale)
-        sums = [loss, count, tokens, tf.convert_to_tensor(self.stop_vote)]
+        told, vote = tf.convert_to_tensor(self.told), tf.convert_to_tensor(self.stop_vote)
         if self.distribute_strategy.num_replicas_in_sync > 1:
-            *gradients, loss, count, tokens, votes = self._summed([*gradients, *sums])
-        else:
-            votes = sums[-1]
+            replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+            told *= tf.cast(tf.equal(replica, 0), told.dtype)
+            sums = self._summed([*gradients, loss, count, tokens, vote, told])
+            *gradients, loss, count, tokens, vote, told = sums
         floor = 1.0 if token_weights is None else SMALLEST_WEIGHT
         factor, norm = self._factor(gradients, scale / tf.maximum(count, floor))
         gradients = [gradient * factor for gradient in gradients]
@@ -209,19 +211,12 @@ class MaskedLMTrainer(tf_keras.Model):
         else:
             self._apply_if(count > 0, gradients)
         self.global_step.assign_add(1)
-        self.stop_votes.assign(votes)
+        self.stop_votes.assign(vote)
+        self.next_share.assign(told[0])
+        self.last_step.assign(told[1])
         for tally in (self._epoch, self._interval):
             tally.add(loss, count, tokens, norm)
         return {"loss": self._epoch.mean()}
-
-    def _take_time(self) -> None:
-        """Sets the share of the time that has gone, the same on all replicas."""
-        told = tf.convert_to_tensor(self.told)
-        if self.distribute_strategy.num_replicas_in_sync > 1:
-            replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-            (told,) = self._summed([told * tf.cast(tf.equal(replica, 0), told.dtype)])
-        self.time_share.assign(told[0])
-        self.last_step.assign(told[1])
 
     def _apply(self, gradients: list[tf.Tensor]) -> None:
         self.optimizer.apply_gradients(
