@@ -155,20 +155,12 @@ def ids_and_labels(size: Size, kind: str, rows: int, length: int) -> tuple[Any, 
     return np.where(chosen, 4, ids).astype("int32"), np.where(chosen, ids, -100).astype("int32")
 
 
-def step_flops(size: Size, model: Any, kind: str, rows: int, length: int) -> float:
+def flops_of(model: Any, rows: int, length: int) -> float:
     """FLOPs of a training step: products of encoder, attention and head."""
-    config = model.config
-    gated = 3 if kind == "modernbert" else 2
-    matrices = 4 * size.hidden**2 + gated * size.hidden * size.inner[kind]
-    window = getattr(config, "local_attention", length) + 1
-    every = getattr(config, "global_attn_every_n_layers", 1)
-    scores = 0
-    for layer in range(size.layers[kind]):
-        reach = length if layer % every == 0 else min(length, window)
-        scores += 2 * size.hidden * reach
-    head = MASKED * (size.hidden**2 + size.hidden * size.vocabulary[kind])
-    forward = 2 * rows * length * (size.layers[kind] * matrices + scores + head)
-    return 3.0 * forward
+    from tfmlm.training.flops import step_flops
+
+    tokens = float(rows * length)
+    return float(step_flops(model).of(tokens, MASKED * tokens, length))
 
 
 # ------------------------------------------------------------------------- the measurements
@@ -221,7 +213,7 @@ def train(
     return {
         "seconds": seconds,
         "first": first,
-        "flops": step_flops(size, model, kind, rows, length),
+        "flops": flops_of(model, rows, length),
         "memory": memory(),
         "loss": float(loss),
     }
@@ -250,7 +242,7 @@ def recipe(size: Size, length: int, precision: str, xla: bool, rows: int) -> dic
     return {
         "seconds": statistics.median(times),
         "first": first,
-        "flops": step_flops(size, model, "bert", rows, length),
+        "flops": flops_of(model, rows, length),
         "memory": memory(),
         "loss": 0.0,
     }

@@ -1,12 +1,16 @@
 """Peak memory of `tfmlm train` on a corpus that is large beside it.
 
     python benchmarks/memory.py [--megabytes 1000] [--file TEXT] [--ways blocks stream]
+    python benchmarks/memory.py --megabytes 2 --layers 2 4 8
 
 Writes a text file of that size (paragraphs of Python's documentation, each with other numbers in
 it), and runs `tfmlm train` on it: all of it tokenized into blocks on disk and a few steps
 (`blocks`), or a few steps with `--streaming` (`stream`). Printed are the highest resident memory
 that Linux counts for the process (VmHWM, which includes pages of memory-mapped files), summed with
 that of its children, the highest part of it that is the process's own (RssAnon), and the seconds.
+
+With `--layers` the same of a BERT of that many layers (256 wide, 16 rows of 256 tokens a step),
+without and with `--gradient_checkpointing`.
 """
 
 from __future__ import annotations
@@ -85,16 +89,25 @@ def watch(process: subprocess.Popen) -> dict[str, float]:
     }
 
 
-def measure(way: str, corpus: Path, tokenizer: Path, folder: Path) -> dict[str, float]:
-    """Trains a few steps of a small model and watches."""
+def measure(
+    way: str, corpus: Path, tokenizer: Path, folder: Path, layers: int = 0
+) -> dict[str, float]:
+    """Trains a few steps of a small model, or one of so many layers, and watches."""
     command = [sys.executable, "-m", "tfmlm", "train", "--train_file", str(corpus)]
     command += ["--model_type", "bert", "--tokenizer_name", str(tokenizer)]
-    command += ["--config_overrides", "hidden_size=128,num_hidden_layers=2,num_attention_heads=2"]
-    command += ["--max_seq_length", "128", "--per_device_train_batch_size", "16"]
+    shape = "hidden_size=128,num_hidden_layers=2,num_attention_heads=2"
+    if layers:
+        shape = f"hidden_size=256,num_hidden_layers={layers},num_attention_heads=4"
+        shape += ",intermediate_size=1024"
+    command += ["--config_overrides", shape, "--per_device_train_batch_size", "16"]
+    command += ["--max_seq_length", "256" if layers else "128"]
     command += ["--max_steps", str(STEPS), "--max_eval_samples", "64"]
     command += ["--output_dir", str(folder / way), "--cache_dir", str(folder / "cache")]
     if way == "stream":
         command.append("--streaming")
+    if way == "checkpointing":
+        command.append("--gradient_checkpointing")
+    command.append("--overwrite_output_dir")
     begun = time.perf_counter()
     with (folder / f"{way}.log").open("w") as log:
         process = subprocess.Popen(
@@ -113,6 +126,7 @@ def main() -> None:
     parser.add_argument("--megabytes", type=int, default=1000)
     parser.add_argument("--file", type=Path, help="a text file instead of a written one")
     parser.add_argument("--ways", nargs="+", default=["blocks", "stream"])
+    parser.add_argument("--layers", type=int, nargs="+", help="of models to train both ways")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -120,7 +134,11 @@ def main() -> None:
         if not args.file:
             write_corpus(corpus, args.megabytes)
         write_tokenizer(folder / "tokenizer")
-        for way in args.ways:
+        for layers in args.layers or ():
+            for way in ("plain", "checkpointing"):
+                figures = measure(way, corpus, folder / "tokenizer", folder, layers)
+                print(json.dumps({"layers": layers, "way": way, **figures}), flush=True)
+        for way in () if args.layers else args.ways:
             figures = measure(way, corpus, folder / "tokenizer", folder)
             megabytes = round(corpus.stat().st_size / 1e6)
             print(json.dumps({"way": way, "megabytes": megabytes, **figures}), flush=True)

@@ -67,7 +67,6 @@ class Side:
     """
 
     def __init__(self, name: str, text: Text, seconds: float, seed: int) -> None:
-        import tf_keras
         from transformers import AdamWeightDecay, DataCollatorForLanguageModeling
 
         from tfmlm import MaskedLMTrainer, prepare_dataset
@@ -75,8 +74,7 @@ class Side:
         from tfmlm.training.model_setup import set_unigram_bias
         from tfmlm.training.optimizer import MaskedLMAdamWeightDecay
 
-        tf_keras.utils.set_random_seed(seed)
-        model = new_model(name, text.tokenizer)
+        model = new_model(name, text.tokenizer, seed)
         self.name, self.budget = name, seconds
         self.seconds, self.steps = 0.0, 0
         self.points: list[dict[str, float]] = []
@@ -132,12 +130,14 @@ def course(share: float) -> float:
     return max((1.0 - share) / (1.0 - WARMUP), 0.0)
 
 
-def new_model(name: str, tokenizer: Any) -> Any:
-    """A BERT 4×256, or a ModernBERT of Ettin-17M's shape; initial weights."""
+def new_model(name: str, tokenizer: Any, seed: int = 0) -> Any:
+    """A BERT 4×256, or a ModernBERT of Ettin-17M's shape; initial weights by the seed."""
+    import tf_keras
     from transformers import BertConfig, ModernBertConfig
 
     from tfmlm.training.model_setup import build_new_model
 
+    tf_keras.utils.set_random_seed(seed)
     ids = {"pad_token_id": tokenizer.pad_token_id}
     if name != "modernbert":
         return build_new_model(

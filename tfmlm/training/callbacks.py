@@ -121,6 +121,40 @@ class RunCallback(tf_keras.callbacks.Callback):
         return self.length.epoch_at(self.step)
 
 
+@dataclass(frozen=True)
+class Speed:
+    """What a run does in a second.
+
+    Attributes:
+        tokens_per_second: padding left out.
+        padding: its share of the places.
+        flops_per_second: of the model (`tfmlm.training.flops`).
+        mfu: their share of the peak of matrix products (model FLOPs utilization).
+    """
+
+    tokens_per_second: float
+    padding: float
+    flops_per_second: float
+    mfu: float
+
+    @classmethod
+    def of(cls, sums: dict[str, float], seconds: float, peak: float) -> Speed:
+        """By the trainer's sums over so many seconds, on machines with this peak in FLOP/s."""
+        seconds = max(seconds, 1e-9)
+        flops = sums["flops"] / seconds
+        padding = 1.0 - sums["tokens"] / max(sums["places"], 1.0)
+        return cls(sums["tokens"] / seconds, padding, flops, flops / peak)
+
+    def shown(self) -> dict[str, str]:
+        """For a line of the log."""
+        return {
+            "tokens/s": f"{self.tokens_per_second:,.0f}",
+            "padding": f"{self.padding:.0%}",
+            "GFLOP/s": f"{self.flops_per_second / 1e9:,.1f}",
+            "MFU": f"{self.mfu:.0%}",
+        }
+
+
 class Progress(RunCallback):
     """One bar for the whole run; plain lines where nobody watches it."""
 
@@ -129,9 +163,11 @@ class Progress(RunCallback):
         *args: Any,
         bar: Bar,
         schedule: Callable[[int], Any],
+        peak: float,
         line_seconds: float = 5.0,
     ) -> None:
         super().__init__(*args)
+        self._peak = peak
         self._bar = bar
         self._schedule = schedule
         self._pause = 0.2 if bar.shown else line_seconds
@@ -148,9 +184,11 @@ class Progress(RunCallback):
         if now - self._last < self._pause and not self.is_last:
             return
         self._last = now
-        # The count of the epoch's tokens goes on over an interruption, the clock does not.
+        # The sums of the epoch go on over an interruption, the clock does not.
         share = (self.step - self._first) / max(self.step - self._offset, 1)
-        tokens = self.model.epoch_tokens() * share / max(now - self._begun, 1e-9)
+        speed = Speed.of(
+            self.model.epoch_sums(), (now - self._begun) / max(share, 1e-9), self._peak
+        )
         steps, epoch = f"{self.step}", f"{self.epoch:.2f}"
         figures = {}
         if self.total_steps is None:
@@ -162,7 +200,7 @@ class Progress(RunCallback):
             "epoch": epoch,
             "loss": f"{float(logs['loss']):.4f}",
             "lr": f"{float(self._schedule(self.step - 1)):.2e}",
-            "tokens/s": f"{tokens:,.0f}",
+            **speed.shown(),
         }
         if self._bar.shown:
             self._bar.update(self.step, **figures)
@@ -178,9 +216,11 @@ class Curve(RunCallback):
         *args: Any,
         every: int,
         schedule: Callable[[int], Any],
+        peak: float,
         writer: Any = None,
     ) -> None:
         super().__init__(*args)
+        self._peak = peak
         self._every = every
         self._schedule = schedule
         self._writer = writer
@@ -203,7 +243,7 @@ class Curve(RunCallback):
             "loss": values["loss"],
             "learning_rate": float(self._schedule(self.step - 1)),
             "gradient_norm": values["gradient_norm"],
-            "tokens_per_second": values["tokens"] / max(seconds, 1e-9),
+            **asdict(Speed.of(values, seconds, self._peak)),
         }
         self.state.curve.append(point)
         self.write({f"train/{name}": v for name, v in point.items() if name != "step"})

@@ -44,10 +44,11 @@ from tfmlm.training.checkpoint import (
 from tfmlm.training.clock import Clock, TellTime, TimeBudget, new_budget, saving_seconds
 from tfmlm.training.corpora import Corpora, open_corpora
 from tfmlm.training.data import ENDLESS, HeldOut, RunData, prepare_run_data
+from tfmlm.training.flops import devices_of_the_run, matrix_peak
 from tfmlm.training.metrics import Evaluator, log_unigram, unigram_loss
 from tfmlm.training.optimizer import create_optimizer
 from tfmlm.training.phases import Phases
-from tfmlm.training.policy import precision
+from tfmlm.training.policy import POLICIES, precision
 from tfmlm.training.resume import find_checkpoint, open_stable_checkpoint
 from tfmlm.training.schedule import ClockSchedule, WarmupSchedule
 from tfmlm.training.signals import StopSignals
@@ -60,6 +61,7 @@ from tfmlm.training.strategy import (
     wait_for_all,
     worker_count,
 )
+from tfmlm.training.surgery.recompute import require_recomputation
 from tfmlm.training.trainer import MaskedLMTrainer
 
 
@@ -210,6 +212,8 @@ class _Run:
         model_config = self._model_config(tokenizer)
         if config.packing:
             require_documents(model_config)
+        if config.gradient_checkpointing:
+            require_recomputation(model_config)
         length = block_length(model_config, tokenizer, config.max_seq_length)
         layout = layout_of(
             self.strategy,
@@ -321,12 +325,17 @@ class _Run:
         budget = self._time_budget(begin, evaluator)
         bar = Bar("Training", data.total_steps, "steps", done=begin.first_step, visible=self.chief)
         with StopSignals() as signals, bar:
+            peak = self._matrix_peak()
             curve = Curve(
-                *common, every=config.logging_steps, schedule=begin.schedule, writer=writer
+                *common,
+                every=config.logging_steps,
+                schedule=begin.schedule,
+                peak=peak,
+                writer=writer,
             )
             steps: list[Any] = [curve]
             if self.chief:
-                steps.insert(0, Progress(*common, bar=bar, schedule=begin.schedule))
+                steps.insert(0, Progress(*common, bar=bar, schedule=begin.schedule, peak=peak))
             if budget is not None:
                 steps.insert(0, TellTime(*common, budget=budget))
             evaluation = None
@@ -363,6 +372,12 @@ class _Run:
         if writer is not None:
             writer.close()
         return _End(keeper, evaluation, None)
+
+    def _matrix_peak(self) -> float:
+        """FLOP/s in products of matrices that the machines of the run can do together."""
+        replicas, workers = self.strategy.num_replicas_in_sync, worker_count(self.strategy)
+        dtype = POLICIES[self.config.mixed_precision].removeprefix("mixed_")
+        return matrix_peak(dtype) * devices_of_the_run(replicas, workers)
 
     def _time_budget(self, begin: _Begin, evaluator: Evaluator | None) -> TimeBudget | None:
         """The time for training; what of it was spent by the processes before has gone."""
@@ -559,6 +574,7 @@ class _Run:
                 max_grad_norm=config.max_grad_norm,
                 jit_compile=config.jit_compile,
                 by_clock=phases is None,
+                gradient_checkpointing=config.gradient_checkpointing,
             )
             optimizer, schedule = create_optimizer(
                 schedule=self._schedule(trainer, phases),

@@ -21,8 +21,8 @@ from tfmlm.training.optimizer import path_below_model
 
 #: Side of the square matrices by which a machine's peak is measured, on a GPU and elsewhere.
 _SIDES = {True: 8192, False: 1536}
-#: Layers whose weights are used again by each of this config's number of layers.
-_SHARED = ("albert",)
+#: In the path of weights that ALBERT's layers share.
+_SHARED = "albert_layer_groups"
 
 
 @dataclass(frozen=True)
@@ -62,17 +62,15 @@ def step_flops(model: Any) -> StepFlops:
     encoder = head = projection = 0
     for variable in model.trainable_variables:
         shape = variable.shape
-        size = int(shape.num_elements())
+        size, path = int(shape.num_elements()), path_below_model(variable.name).lower()
         if vocabulary in shape and shape.rank == 2:
             projection = size  # tied with the embeddings, or a table of its own
-        elif shape.rank < 2 or "embedding" in path_below_model(variable.name).lower():
+        elif shape.rank < 2 or ("embedding" in path and not path.endswith("kernel")):
             continue  # embeddings are looked up
         elif id(variable) in inside:
-            encoder += size
+            encoder += size * (layers // config.num_hidden_groups if _SHARED in path else 1)
         else:
             head += size
-    if config.model_type in _SHARED:
-        encoder *= layers
     near = _window_layers(config, layers)
     window = int(getattr(config, "local_attention", 0) or 0) + 1
     return StepFlops(
@@ -97,7 +95,10 @@ def matrix_peak(dtype: str) -> float:
     Args:
         dtype: `float32`, `bfloat16` or `float16`.
     """
-    side = _SIDES[bool(tf.config.list_physical_devices("GPU"))]
+    gpu = bool(tf.config.list_physical_devices("GPU"))
+    if dtype == "float16" and not gpu:
+        dtype = "float32"  # CPUs emulate it
+    side = _SIDES[gpu]
     device = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     with tf.device(device[0].name):
         matrix = tf.cast(tf.random.stateless_normal([side, side], [0, 1]), dtype)

@@ -55,6 +55,7 @@ FREE_SETTINGS = frozenset(
         "per_device_eval_batch_size",
         "per_device_train_batch_size",
         "gradient_accumulation_steps",
+        "gradient_checkpointing",
         "push_to_hub",
         "hub_model_id",
         "hub_private_repo",

@@ -9,6 +9,7 @@ tokens, or none, is exact.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Mapping
 from typing import Any
@@ -21,9 +22,11 @@ from tfmlm.checkpoint.masked_positions import masked_logits
 from tfmlm.data.batch_growth import BatchGrowth
 from tfmlm.data.masking import IGNORED
 from tfmlm.errors import UserError
+from tfmlm.training.flops import step_flops
 from tfmlm.training.surgery.dropout import dropout_seed, make_dropout_stateless, step_seed
 from tfmlm.training.surgery.gradients import cross_entropy, short_gradients, use_short_gradients
 from tfmlm.training.surgery.reads import gather_from_value
+from tfmlm.training.surgery.recompute import prepare_recomputation, recomputed_layers
 
 XLA_BUCKET = 64
 """With XLA the number of masked positions is rounded up to this, to compile few shapes."""
@@ -65,10 +68,13 @@ class MaskedLMTrainer(tf_keras.Model):
         by_clock: before each step `told` is set to the share of the run's time that has gone and
             to 1 if the step is the last. What the first replica was told counts for all: the step
             after computes with it (`time_share`), and `last_step` is known when the step is done.
+        gradient_checkpointing: the encoder's layers keep their inputs only and run again in the
+            backward pass.
 
     Raises:
         UserError: from `compile` and `fit`, if something is asked for that the step cannot honour:
-            `metrics`, `loss`, `class_weight` and the like; from a step, if there are no labels.
+            `metrics`, `loss`, `class_weight` and the like; from a step, if there are no labels; an
+            architecture for which there is no `gradient_checkpointing`.
     """
 
     def __init__(
@@ -81,6 +87,7 @@ class MaskedLMTrainer(tf_keras.Model):
         max_grad_norm: float = 0.0,
         jit_compile: bool = False,
         by_clock: bool = False,
+        gradient_checkpointing: bool = False,
     ) -> None:
         super().__init__(name="masked_lm_trainer")
         self.model = model
@@ -95,6 +102,9 @@ class MaskedLMTrainer(tf_keras.Model):
         make_dropout_stateless(model)
         use_short_gradients(model)
         gather_from_value(model)
+        self.gradient_checkpointing = gradient_checkpointing
+        if gradient_checkpointing:
+            prepare_recomputation(model)
         self.global_step = _counter("global_step", tf.int64)
         self.stop_votes = _counter("stop_votes", tf.float32)
         self.stop_vote = tf.Variable(0.0, trainable=False, name="stop_vote")
@@ -104,6 +114,7 @@ class MaskedLMTrainer(tf_keras.Model):
         self.next_share = _counter("next_share", tf.float32)
         self.last_step = _counter("last_step", tf.float32)
         self.mask_in_step: Any = None
+        self._flops = step_flops(model)
         self._epoch = _Sums("epoch")
         self._interval = _Sums("interval")
         self._validation = _Sums("validation")
@@ -170,9 +181,9 @@ class MaskedLMTrainer(tf_keras.Model):
         """Keras' hook for its BackupAndRestore, which keeps too little for an exact resume."""
         return self._first_epoch_and_step or (initial_epoch, 0)
 
-    def epoch_tokens(self) -> float:
-        """Tokens of this epoch so far, over all replicas."""
-        return self._epoch.values()["tokens"]
+    def epoch_sums(self) -> dict[str, float]:
+        """Of this epoch so far, over all replicas: tokens, places (padding too), flops, …"""
+        return self._epoch.values()
 
     def state_variables(self) -> dict[str, tf.Variable]:
         """Counters that belong in a checkpoint, by name."""
@@ -182,7 +193,8 @@ class MaskedLMTrainer(tf_keras.Model):
         return variables
 
     def interval(self) -> dict[str, float]:
-        """Means since the last call: loss, masked tokens, tokens, gradient norm, steps."""
+        """Since the last call: mean loss and gradient norm; masked tokens, tokens, places (padding
+        too), floating-point operations of the model, steps."""
         values = self._interval.values()
         self._interval.reset()
         return values
@@ -196,13 +208,13 @@ class MaskedLMTrainer(tf_keras.Model):
             data = self.mask_in_step(data, tf.convert_to_tensor(self.time_share))
         features, labels, token_weights = _unpacked(data)
         scale = self._scale(labels)
-        gradients, loss, count, tokens = self._accumulated(features, labels, token_weights, scale)
+        gradients, loss, count, work = self._accumulated(features, labels, token_weights, scale)
         told, vote = tf.convert_to_tensor(self.told), tf.convert_to_tensor(self.stop_vote)
         if self.distribute_strategy.num_replicas_in_sync > 1:
             replica = tf.distribute.get_replica_context().replica_id_in_sync_group
             told *= tf.cast(tf.equal(replica, 0), told.dtype)
-            sums = self._summed([*gradients, loss, count, tokens, vote, told])
-            *gradients, loss, count, tokens, vote, told = sums
+            sums = self._summed([*gradients, loss, count, work, vote, told])
+            *gradients, loss, count, work, vote, told = sums
         floor = 1.0 if token_weights is None else SMALLEST_WEIGHT
         factor, norm = self._factor(gradients, scale / tf.maximum(count, floor))
         gradients = [gradient * factor for gradient in gradients]
@@ -215,7 +227,7 @@ class MaskedLMTrainer(tf_keras.Model):
         self.next_share.assign(told[0])
         self.last_step.assign(told[1])
         for tally in (self._epoch, self._interval):
-            tally.add(loss, count, tokens, norm)
+            tally.add(loss, count, work, norm)
         return {"loss": self._epoch.mean()}
 
     def _apply(self, gradients: list[tf.Tensor]) -> None:
@@ -273,14 +285,15 @@ class MaskedLMTrainer(tf_keras.Model):
         token_weights: tf.Tensor | None,
         scale: tf.Tensor,
     ) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Sums over the micro-batches: gradients, loss, masked tokens (or weights), tokens."""
+        """Sums over the micro-batches: gradients, loss, masked tokens (or weights), and the work
+        that `_work` counts."""
         parts = self.accumulation
         rows = tf.shape(labels)[0] // parts
         taken = tf.constant(parts) if self.growth is None else tf.cast(self._taken(), tf.int32)
         seen = features["attention_mask"] if "attention_mask" in features else tf.ones_like(labels)
         if self.growth is not None:
             seen = seen[: taken * rows]
-        tokens = tf.reduce_sum(tf.cast(seen, tf.float32))
+        work = self._work(seen, labels)
         context = tf.distribute.get_replica_context()
         replica = context.replica_id_in_sync_group
         step = self._compiled_step if self.jit else self._gradients
@@ -298,7 +311,7 @@ class MaskedLMTrainer(tf_keras.Model):
 
         if parts == 1:
             gradients, loss, count = run(0)
-            return self._unscaled(gradients), loss, count, tokens
+            return self._unscaled(gradients), loss, count, work
         first = run(tf.constant(0))
         spread = len(first[0])
 
@@ -314,7 +327,15 @@ class MaskedLMTrainer(tf_keras.Model):
             parallel_iterations=1,
         )[1:]
         gradients, (loss, count) = list(sums[:spread]), sums[spread:]
-        return self._unscaled(gradients), loss, count, tokens
+        return self._unscaled(gradients), loss, count, work
+
+    def _work(self, seen: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        """Tokens, places and floating-point operations of a batch, float32 [3]."""
+        tokens = tf.reduce_sum(tf.cast(seen, tf.float32))
+        places = tf.cast(tf.size(seen), tf.float32)
+        predictions = tf.reduce_sum(tf.cast(labels != IGNORED, tf.float32))
+        flops = self._flops.of(tokens, predictions, tf.shape(labels)[1])
+        return tf.stack([tokens, places, flops])
 
     def _taken(self) -> tf.Tensor:
         """Micro-batches of this step, where the batch grows."""
@@ -334,7 +355,8 @@ class MaskedLMTrainer(tf_keras.Model):
     ) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor]:
         """Gradients of the sum of losses · loss_scale / scale, the sum of losses, their number."""
         variables = self.model.trainable_variables
-        with tf.GradientTape() as tape, dropout_seed(seed), short_gradients():
+        again = recomputed_layers() if self.gradient_checkpointing else contextlib.nullcontext()
+        with tf.GradientTape() as tape, dropout_seed(seed), short_gradients(), again:
             logits = masked_logits(self.model, features, positions, training=True)
             logits = tf.cast(logits, tf.float32)
         losses, slopes = cross_entropy(logits, targets)
@@ -383,14 +405,14 @@ class MaskedLMTrainer(tf_keras.Model):
         if self.distribute_strategy.num_replicas_in_sync > 1:
             values = self._summed(values)
         loss, count = values
-        self._validation.add(loss, count, tf.constant(0.0), tf.constant(0.0))
+        self._validation.add(loss, count, tf.zeros([3]), tf.constant(0.0))
         return {"loss": self._validation.mean()}
 
 
 class _Sums:
     """Running sums, equal on all replicas."""
 
-    NAMES = ("loss", "masked_tokens", "tokens", "gradient_norm", "steps")
+    NAMES = ("loss", "masked_tokens", "tokens", "places", "flops", "gradient_norm", "steps")
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -399,8 +421,9 @@ class _Sums:
     def variables(self) -> dict[str, tf.Variable]:
         return {f"{self._name}_{part}": v for part, v in self._variables.items()}
 
-    def add(self, loss: Any, count: Any, tokens: Any, norm: Any) -> None:
-        for part, value in zip(self.NAMES, (loss, count, tokens, norm, 1.0), strict=True):
+    def add(self, loss: Any, count: Any, work: Any, norm: Any) -> None:
+        values = (loss, count, work[0], work[1], work[2], norm, 1.0)
+        for part, value in zip(self.NAMES, values, strict=True):
             self._variables[part].assign_add(value)
 
     def mean(self) -> tf.Tensor:

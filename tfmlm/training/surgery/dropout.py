@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -42,6 +42,22 @@ def step_seed(seed: int, step: tf.Tensor, replica: Any, part: Any = 0) -> tf.Ten
     base = tf.stack([tf.constant(seed, tf.int32), tf.cast(step, tf.int32)])
     base = tf.random.experimental.stateless_fold_in(base, tf.cast(replica, tf.int32))
     return tf.random.experimental.stateless_fold_in(base, tf.cast(part, tf.int32))
+
+
+def same_dropout_again() -> Callable[[], contextlib.AbstractContextManager[None]]:
+    """A block in which dropout draws once more what it draws from here on."""
+    seed, calls = _step.seed, _step.calls
+
+    @contextlib.contextmanager
+    def again() -> Iterator[None]:
+        previous = _step.seed, _step.calls
+        _step.seed, _step.calls = seed, calls
+        try:
+            yield
+        finally:
+            _step.seed, _step.calls = previous
+
+    return again
 
 
 def make_dropout_stateless(model: tf_keras.Model) -> int:
