@@ -58,6 +58,9 @@ def test_the_readmes_command_line() -> None:
         ("--torch_compile", "jit_compile", True),
         ("--lr_scheduler_type constant_with_warmup", "lr_scheduler_type", "constant"),
         ("--optim adamw_torch --metric_for_best_model eval_loss", "optim", "adamw"),
+        ("--warmup_steps 0.1", "warmup_ratio", 0.1),
+        ("--resume_from_checkpoint True", "resume_from_checkpoint", None),
+        ("--report_to tensorboard none --include_for_metrics [] []", "seed", 42),
         ("--optim stable_adamw --group_by_length", "optim", "stable_adamw"),
         ("--trust_remote_code False --use_fast_tokenizer True", "seed", 42),
         ("--report_to tensorboard --torch_dtype auto --do_predict False", "seed", 42),
@@ -76,7 +79,11 @@ def test_flags_that_have_a_meaning(flags: str, name: str, value: Any) -> None:
         ("--use_fast_tokenizer false", "--tokenizer_name"),
         ("--torch_dtype bfloat16", "--mixed_precision bf16"),
         ("--optim lion_32bit", "choose from adamw, stable_adamw"),
-        ("--report_to wandb", "output_dir/logs"),
+        ("--report_to tensorboard wandb", "output_dir/logs"),
+        ("--include_for_metrics inputs loss", "--include_for_metrics is not available"),
+        ("--fsdp full_shard", "--fsdp is not available here: use --strategy"),
+        ("--logging_steps 0.1", "logging_steps is 0.1; give a number of steps"),
+        ("--do_eval False", "--validation_split_percentage 0"),
         ("--metric_for_best_model accuracy", "lowest held-out loss"),
         ("--deepspeed ds.json", "--strategy"),
         ("--label_smoothing_factor 0.1", "cross-entropy"),
@@ -94,18 +101,19 @@ def test_what_cannot_be_honoured_is_refused(flags: str, said: str) -> None:
 
 
 def test_what_has_no_meaning_is_said_in_a_line_each() -> None:
-    values: dict[str, Any] = {"run_name": "a", "preprocessing_num_workers": "4", "seed": "3"}
+    values: dict[str, Any] = {"run_name": "a", "fp16_opt_level": "O1", "seed": "3"}
     outcome = take_run_mlm_flags(values)
     assert values == {"seed": "3"}
     assert [line.split(" is ignored: ")[0] for line in outcome.note.splitlines()] == [
         "--run_name",
-        "--preprocessing_num_workers",
+        "--fp16_opt_level",
     ]
 
 
 def test_environment_of_the_process() -> None:
     outcome = take_run_mlm_flags({"use_cpu": True, "hub_token": "hf_x"})
     assert outcome.environment == {"CUDA_VISIBLE_DEVICES": "", "HF_TOKEN": "hf_x"}
+    assert take_run_mlm_flags({"use_auth_token": "True"}).environment == {}
 
 
 def test_every_flag_of_transformers_trainer_is_known() -> None:

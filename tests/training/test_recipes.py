@@ -114,7 +114,7 @@ def test_recipes_do_not_depend_on_the_layout(name: str, layouts: dict[str, Any])
 
 
 def test_a_growing_batch_is_first_that_of_a_smaller_one(root: Path) -> None:
-    few = {"max_steps": 3, "line_by_line": True, "validation_split_percentage": 0}
+    few = {"max_steps": 3, "save_steps": 2, "line_by_line": True, "validation_split_percentage": 0}
     small_batch = {**few, "per_device_train_batch_size": 2}
     train(root, "small", **small_batch)
     growing = {"gradient_accumulation_steps": 2, "batch_warmup_steps": 3}
@@ -125,4 +125,4 @@ def test_a_growing_batch_is_first_that_of_a_smaller_one(root: Path) -> None:
         train(root, "refused", **small_batch, **{**growing, "batch_warmup_steps": 4})
     with pytest.raises(UserError, match="the growth of the batch"):
         more = {"gradient_accumulation_steps": 4, "per_device_train_batch_size": 1}
-        train(root, "growing", **{**small_batch, **growing, **more, "save_steps": 3})
+        train(root, "growing", **{**small_batch, **growing, **more})

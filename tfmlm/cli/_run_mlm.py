@@ -37,13 +37,15 @@ class Foreign:
     Attributes:
         names: without dashes; the first is the one to show.
         does: what it comes to here, in a few words, for the documentation.
-        translate: its value as text ("true" for a bare switch) to what it comes to; raises
-            `UserError` for what cannot be honoured.
+        translate: its value as text ("true" for a bare switch), and the name it was given by, to
+            what it comes to; raises `UserError` for what cannot be honoured.
+        many: several values may follow it; each is translated.
     """
 
     names: tuple[str, ...]
     does: str
-    translate: Callable[[str], Translated]
+    translate: Callable[[str, str], Translated]
+    many: bool = False
 
 
 def _is_true(text: str) -> bool:
@@ -51,65 +53,70 @@ def _is_true(text: str) -> bool:
 
 
 def _renamed(names: str, setting: str) -> Foreign:
-    return Foreign(tuple(names.split()), f"`--{setting}`", lambda text: Translated({setting: text}))
+    return Foreign(
+        tuple(names.split()), f"`--{setting}`", lambda text, _: Translated({setting: text})
+    )
 
 
 def _ignored(names: str, why: str) -> Foreign:
-    first = names.split()[0]
-    note = f"--{first} is ignored: {why}"
-    return Foreign(tuple(names.split()), f"ignored: {why}", lambda text: Translated(note=note))
+    def translate(text: str, name: str) -> Translated:
+        return Translated(note=f"--{name} is ignored: {why}")
+
+    return Foreign(tuple(names.split()), f"ignored: {why}", translate)
 
 
 def _implied(names: str, value: str, does: str, instead: str) -> Foreign:
     """A switch whose one value is what happens anyway; the other is refused."""
-    first = names.split()[0]
 
-    def translate(text: str) -> Translated:
+    def translate(text: str, name: str) -> Translated:
         if _is_true(text) == (value == "true"):
             return Translated()
-        raise UserError(f"--{first} {text} is not possible here: {instead}")
+        raise UserError(f"--{name} {text} is not possible here: {instead}")
 
     return Foreign(tuple(names.split()), does, translate)
 
 
-def _refused(names: str, instead: str, harmless: tuple[str, ...] = ()) -> Foreign:
-    first = names.split()[0]
-
-    def translate(text: str) -> Translated:
+def _refused(
+    names: str, instead: str, harmless: tuple[str, ...] = (), many: bool = False
+) -> Foreign:
+    def translate(text: str, name: str) -> Translated:
         if text.strip().lower() in harmless:
             return Translated()
-        raise UserError(f"--{first} is not available here: {instead}")
+        raise UserError(f"--{name} is not available here: {instead}")
 
-    return Foreign(tuple(names.split()), f"refused: {instead}", translate)
+    return Foreign(tuple(names.split()), f"refused: {instead}", translate, many)
 
 
-def _one_of(names: str, does: str, outcomes: Mapping[str, Translated | str]) -> Foreign:
+def _one_of(
+    names: str, does: str, outcomes: Mapping[str, Translated | str], many: bool = False
+) -> Foreign:
     """A flag with a few values; an outcome that is a string refuses the value with it."""
-    first = names.split()[0]
 
-    def translate(text: str) -> Translated:
+    def translate(text: str, name: str) -> Translated:
         found = outcomes.get(text.strip().lower(), outcomes.get("*"))
         if found is None:
-            raise UserError(f"--{first} is {text!r}; choose from {', '.join(outcomes)}")
+            raise UserError(f"--{name} is {text!r}; choose from {', '.join(outcomes)}")
         if isinstance(found, str):
-            raise UserError(f"--{first} {text} is not available here: {found}")
+            raise UserError(f"--{name} {text} is not available here: {found}")
         return found
 
-    return Foreign(tuple(names.split()), does, translate)
+    return Foreign(tuple(names.split()), does, translate, many)
 
 
 def _precision(names: str, precision: str) -> Foreign:
-    def translate(text: str) -> Translated:
+    def translate(text: str, name: str) -> Translated:
         return Translated({"mixed_precision": precision} if _is_true(text) else {})
 
     return Foreign(tuple(names.split()), f"`--mixed_precision {precision}`", translate)
 
 
-def _token(text: str) -> Translated:
+def _token(text: str, name: str) -> Translated:
+    if text.strip().lower() in ("true", "false", "none"):  # the stored token is used anyway
+        return Translated()
     return Translated(environment={"HF_TOKEN": text})
 
 
-def _on_cpu(text: str) -> Translated:
+def _on_cpu(text: str, name: str) -> Translated:
     return Translated(environment={"CUDA_VISIBLE_DEVICES": ""} if _is_true(text) else {})
 
 
@@ -121,7 +128,8 @@ FOREIGN: tuple[Foreign, ...] = (
         "do_eval",
         "true",
         "what the command does",
-        "evaluation is part of every run; --eval_strategy no leaves only the last one",
+        "held-out text is always evaluated; --validation_split_percentage 0 without "
+        "--validation_file holds none out, and --eval_strategy no evaluates at the end only",
     ),
     _refused("do_predict", "use tfmlm fill on texts with masks", ("false",)),
     _renamed("model_revision", "revision"),
@@ -163,6 +171,7 @@ FOREIGN: tuple[Foreign, ...] = (
             "*": "the curves are in output_dir/logs for TensorBoard; for another service give a "
             "Keras callback to tfmlm.training.run_training",
         },
+        many=True,
     ),
     _ignored("logging_dir", "TensorBoard's files are in output_dir/logs"),
     _ignored("run_name", "runs are told apart by their output_dir"),
@@ -255,6 +264,7 @@ FOREIGN: tuple[Foreign, ...] = (
         "batch_eval_metrics include_for_metrics include_inputs_for_metrics label_names",
         "loss, perplexity and accuracies are computed always, others are not",
         ("false", "[]"),
+        many=True,
     ),
     _refused("tpu_num_cores", "use --strategy tpu and --tpu_name", ("none",)),
     _ignored("average_tokens_across_devices", "the loss is a mean over the tokens of all devices"),
@@ -285,15 +295,15 @@ VALUES = {
 def add_run_mlm_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the flags, unseen in `--help`; what is given is found by `take_run_mlm_flags`."""
     for flag in FOREIGN:
+        values: dict[str, Any] = {"nargs": "+"} if flag.many else {"nargs": "?", "const": "true"}
         for name in flag.names:
             spellings = dict.fromkeys((f"--{name}", f"--{name.replace('_', '-')}"))
             parser.add_argument(
                 *spellings,
                 dest=name.replace("-", "_"),
-                nargs="?",
-                const="true",
                 default=argparse.SUPPRESS,
                 help=argparse.SUPPRESS,
+                **values,
             )
 
 
@@ -317,20 +327,46 @@ def take_run_mlm_flags(values: dict[str, Any]) -> Translated:
             if name not in values:
                 continue
             given = values.pop(name)
-            outcome = flag.translate("true" if given is True else str(given))
-            for setting, value in outcome.settings.items():
-                if str(values.get(setting, value)) != str(value):
-                    raise UserError(
-                        f"--{name} means {setting} {value}, but {setting} is {values[setting]!r}"
-                    )
-                values[setting] = value
-            environment |= outcome.environment
-            if outcome.note:
-                notes.append(outcome.note)
+            for item in given if isinstance(given, list) else [given]:
+                outcome = flag.translate("true" if item is True else str(item), name)
+                for setting, value in outcome.settings.items():
+                    if str(values.get(setting, value)) != str(value):
+                        raise UserError(
+                            f"--{name} means {setting} {value}, but {setting} is "
+                            f"{values[setting]!r}"
+                        )
+                    values[setting] = value
+                environment |= outcome.environment
+                if outcome.note:
+                    notes.append(outcome.note)
     for setting, renamed in VALUES.items():
         if setting in values:
             values[setting] = renamed.get(values[setting], values[setting])
+    if str(values.get("resume_from_checkpoint")).strip().lower() == "true":
+        del values["resume_from_checkpoint"]  # the newest checkpoint, as always
+    _without_shares(values)
     return Translated(environment=environment, note="\n".join(notes))
+
+
+def _without_shares(values: dict[str, Any]) -> None:
+    """Numbers of steps below 1, which there are shares of the run.
+
+    Raises:
+        UserError: such a number of a setting that has no share here.
+    """
+    for setting in ("warmup_steps", "logging_steps", "save_steps", "eval_steps"):
+        try:
+            share = float(values.get(setting, 0))
+        except (TypeError, ValueError):
+            continue
+        if not 0 < share < 1:
+            continue
+        if setting != "warmup_steps":
+            raise UserError(
+                f"--{setting} is {share:g}; give a number of steps, not a share of them"
+            )
+        del values[setting]
+        values["warmup_ratio"] = share
 
 
 def documentation_table() -> str:

@@ -151,7 +151,7 @@ class Speed:
             "tokens/s": f"{self.tokens_per_second:,.0f}",
             "padding": f"{self.padding:.0%}",
             "GFLOP/s": f"{self.flops_per_second / 1e9:,.1f}",
-            "MFU": f"{self.mfu:.0%}",
+            "MFU": f"{self.mfu:.1%}",
         }
 
 

@@ -275,9 +275,14 @@ class _Run:
         if begin.checkpoint is None or overwrite or not known:
             write_json(self.folder / report.RUN_FILE, self.config.to_dict())
 
-    def _announce(self, plan: _Plan, begin: _Begin) -> tf.data.Dataset:
-        """Says what is trained on what, and shows the first block; returns the batches."""
+    def _announce(self, plan: _Plan, begin: _Begin) -> tf.data.Dataset | None:
+        """Says what is trained on what, and shows the first block; returns the batches.
+
+        None where a former process took the last step, and only what comes after is to be done.
+        """
         model, data = begin.model, plan.data
+        if begin.state.finished:
+            return None
         batches = data.batches(model, begin.first_step)
         self.say(data.read)
         if self.config.group_by_length and data.pad_to:
@@ -306,7 +311,7 @@ class _Run:
         self,
         plan: _Plan,
         begin: _Begin,
-        batches: tf.data.Dataset,
+        batches: tf.data.Dataset | None,
         evaluator: Evaluator | None,
         extra: dict[str, Any],
         callbacks: Sequence[tf_keras.callbacks.Callback],
@@ -359,7 +364,7 @@ class _Run:
                 workers=worker_count(self.strategy),
                 budget=budget,
             )
-            if not begin.state.finished:  # else only what comes after was interrupted
+            if batches is not None:
                 begin.trainer.fit(
                     distribute(self.strategy, batches.apply(_of_unknown_length)),
                     epochs=math.ceil((data.total_steps or ENDLESS) / data.steps_per_epoch),
