@@ -56,7 +56,8 @@ def test_by_the_clock_the_rate_is_that_of_as_many_steps(kind: str) -> None:
         expected = float(steps(step if step >= 100 else step - 1))  # no step at 0 is lost there
         assert float(clock.at(0, step / 1000)) == pytest.approx(expected, rel=1e-4), step
     end = 2.0 if kind == "constant" else 0.2
-    assert float(clock.at(0, 1.0)) == float(clock.at(0, 1.3)) == pytest.approx(end)
+    assert float(clock.at(0, 1.0)) == pytest.approx(end, rel=1e-5)
+    assert float(clock.at(0, 1.3)) == pytest.approx(end)
     assert float(clock(7)) == float(clock.at(7, 0.55))
 
 
