@@ -16,6 +16,7 @@ from safetensors.numpy import load_file
 
 from tests.training import small
 from tests.training.processes import finish, start, tf_configs
+from tests.training.step_clock import hours_for
 from tests.training.steps import EPSILON
 from tfmlm.checkpoint.load import load_tokenizer
 from tfmlm.config import EvaluateConfig, TrainConfig
@@ -181,10 +182,18 @@ def test_terminated_run_saves_and_resumes_exactly(
 
 
 def test_killed_worker_ends_the_others_and_the_run_resumes_exactly(root: Path) -> None:
-    whole = settings(root, "two-workers", per_device_train_batch_size=2)
+    # By the first worker's clock, and with a mean of checkpoints that both have to read.
+    recipe: dict[str, Any] = {
+        "per_device_train_batch_size": 2,
+        "max_steps": -1,
+        "max_hours": hours_for(STEPS),
+        "mlm_probability_end": 0.05,
+        "average_checkpoints": 2,
+    }
+    whole = settings(root, "two-workers", **recipe)
     for code, output in run_workers(whole):
         assert code == 0, output[-3000:]
-    killed = settings(root, "two-workers-killed", per_device_train_batch_size=2)
+    killed = settings(root, "two-workers-killed", **recipe)
     (chief_code, chief_output), (code, _) = run_workers(killed, 12, "KILL")
     assert code == -signal.SIGKILL
     assert chief_code == 1, chief_output[-3000:]
