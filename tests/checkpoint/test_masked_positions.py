@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tests.small_models import ARCHITECTURES, small_model
-from tfmlm.checkpoint.masked_positions import head_logits, masked_hidden, masked_logits
+from tfmlm.checkpoint.masked_positions import base_layer, head_logits, masked_hidden, masked_logits
 
 INDICES = tf.constant([[0, 1], [2, 3], [2, 15]])
 
@@ -59,6 +59,23 @@ def test_the_model_itself_is_unchanged() -> None:
     masked_logits(model, batch, INDICES)
     np.testing.assert_array_equal(model(batch).logits, before)
     assert before.shape == (3, 16, 99)
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    ["bert", "camembert", "electra", "roberta", "roberta-prelayernorm", "xlm-roberta"],
+)
+def test_the_last_feed_forward_layer_runs_at_the_positions_alone(architecture: str) -> None:
+    model = small_model(architecture)
+    first, last = (layer.intermediate for layer in base_layer(model).encoder.layer)
+    seen = []
+    for layer in (first, last):
+        call = layer.call
+        layer.call = lambda hidden_states, call=call: (
+            seen.append(tuple(hidden_states.shape)) or call(hidden_states)
+        )
+    masked_logits(model, inputs(), INDICES)
+    assert seen == [(3, 16, 32), (1, 3, 32)]
 
 
 def test_no_position_gives_no_row() -> None:

@@ -7,6 +7,9 @@ one of the functions here runs, its hidden states are replaced by the rows asked
 sequence [1, N, hidden]. The projection onto the vocabulary then costs N positions, not batch ×
 tokens. Encoder and head can be run apart as well, so that the head, whose results are far larger
 than what it takes, can be run on some rows at a time.
+
+In the last layer of BERT and its kin only the attention looks at other tokens, so what comes after
+it is computed at the rows asked for too.
 """
 
 from __future__ import annotations
@@ -22,6 +25,19 @@ from transformers.modeling_tf_outputs import TFBaseModelOutput
 from tfmlm.checkpoint.documents import separate_documents
 
 _HOOKED = "_tfmlm_masked_positions"
+
+# Layers that are BERT's: after `attention.dense_output(context, input)`, where the residual path
+# joins, each position is treated alone.
+_LAYERS_LIKE_BERT = frozenset(
+    {
+        "TFBertLayer",
+        "TFCamembertLayer",
+        "TFElectraLayer",
+        "TFRobertaLayer",
+        "TFRobertaPreLayerNormLayer",
+        "TFXLMRobertaLayer",
+    }
+)
 
 
 @dataclass
@@ -40,11 +56,13 @@ class _Request(threading.local):
         indices: positions that its hidden states are taken at.
         rows: those hidden states [N, hidden], once it has run; where they are given, it does not
             run.
+        in_last_layer: whether its last layer has taken the positions already.
     """
 
     base: Any = None
     indices: Any = None
     rows: Any = None
+    in_last_layer: bool = False
 
 
 _request = _Request()
@@ -90,14 +108,19 @@ def _run(
     """Logits [N, vocabulary] and hidden states [N, hidden]."""
     base = base_layer(model)
     _hook(base)
-    previous = _request.base, _request.indices, _request.rows
-    _request.base, _request.indices, _request.rows = base, indices, rows
+    previous = _request.base, _request.indices, _request.rows, _request.in_last_layer
+    _request.base, _request.indices, _request.rows, _request.in_last_layer = (
+        base,
+        indices,
+        rows,
+        False,
+    )
     try:
         with separate_documents(model, base, inputs) as given:
             outputs = model(given, training=training, return_dict=True)
         rows = _request.rows
     finally:
-        _request.base, _request.indices, _request.rows = previous
+        _request.base, _request.indices, _request.rows, _request.in_last_layer = previous
     # Not logits[0]: the gradient of a slice is a copy of all logits.
     return tf.squeeze(outputs.logits, axis=0), rows
 
@@ -114,6 +137,9 @@ def _hook(base: Any) -> None:
         if _request.rows is not None:
             return _EncoderRows(last_hidden_state=_request.rows[tf.newaxis])
         outputs = call(*args, **kwargs)
+        if _request.in_last_layer:
+            _request.rows = tf.squeeze(outputs[0], axis=0)
+            return outputs
         _request.rows = tf.gather_nd(outputs[0], _request.indices)
         rows = _request.rows[tf.newaxis]
         if isinstance(outputs, tuple):
@@ -124,3 +150,29 @@ def _hook(base: Any) -> None:
     # The signature is kept: Keras asks for it when a model is saved.
     base.call = tf.__internal__.decorator.make_decorator(call, call_at_positions)
     setattr(base, _HOOKED, True)
+    last = _last_layer_like_bert(base)
+    if last is not None:
+        _hook_last_layer(base, last.attention.dense_output)
+
+
+def _last_layer_like_bert(base: Any) -> Any:
+    """The encoder's last layer if it is one of BERT's, else None."""
+    layers = getattr(getattr(base, "encoder", None), "layer", None)
+    last = layers[-1] if layers else None
+    known = type(last).__name__ in _LAYERS_LIKE_BERT and not last.is_decoder
+    # A pooler wants the first token of every row.
+    return last if known and getattr(base, "pooler", None) is None else None
+
+
+def _hook_last_layer(base: Any, after_attention: Any) -> None:
+    """Wraps `after_attention.call(hidden_states, input_tensor)` to go on with the rows alone."""
+    call = after_attention.call
+
+    def call_at_positions(hidden_states: Any, input_tensor: Any, training: bool = False) -> Any:
+        if _request.base is base and _request.indices is not None:
+            _request.in_last_layer = True
+            hidden_states = tf.gather_nd(hidden_states, _request.indices)[tf.newaxis]
+            input_tensor = tf.gather_nd(input_tensor, _request.indices)[tf.newaxis]
+        return call(hidden_states=hidden_states, input_tensor=input_tensor, training=training)
+
+    after_attention.call = tf.__internal__.decorator.make_decorator(call, call_at_positions)
