@@ -6,6 +6,7 @@ import ast
 import inspect
 import re
 import sysconfig
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,11 +64,24 @@ def _docstrings() -> Iterator[str]:
             tree = ast.parse(path.read_bytes())
         except (SyntaxError, ValueError, OSError):
             continue
-        for node in ast.walk(tree):
+        for node in _statements(tree):
             if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
                 docstring = ast.get_docstring(node)
                 if docstring:
                     yield docstring
+
+
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """`ast.walk` without expressions, which are most of a tree and hold no docstring."""
+    found: deque[ast.AST] = deque([tree])
+    while found:
+        node = found.popleft()
+        found.extend(
+            child
+            for child in ast.iter_child_nodes(node)
+            if isinstance(child, (ast.stmt, ast.ExceptHandler, ast.match_case))
+        )
+        yield node
 
 
 def _paragraphs(text: str) -> Iterator[str]:

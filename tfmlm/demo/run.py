@@ -23,8 +23,9 @@ SENTENCES = (
     "Open the [MASK] for writing.",
     "The [MASK] argument is [MASK].",
 )
-# A BERT of two layers learns most in two minutes of two cores from short whole paragraphs in
-# large batches at a high learning rate; larger initial weights let attention start sooner.
+# A BERT of two layers learns most in a minute of two cores from short whole paragraphs, packed so
+# that no work goes into padding, at a high learning rate; larger initial weights let attention
+# start sooner.
 SETTINGS: dict[str, Any] = {
     "model_type": "bert",
     "config_overrides": (
@@ -35,14 +36,15 @@ SETTINGS: dict[str, Any] = {
     "train_tokenizer": "wordpiece",
     "vocab_size": 4000,
     "line_by_line": True,
+    "packing": True,
     "max_seq_length": 32,
     "mlm_probability": 0.2,
-    "per_device_train_batch_size": 128,
+    "per_device_train_batch_size": 64,
     "per_device_eval_batch_size": 128,
     "learning_rate": 3e-3,
     "warmup_ratio": 0.1,
     "adam_beta2": 0.98,
-    "num_train_epochs": 8.0,
+    "num_train_epochs": 7.0,
 }
 
 
