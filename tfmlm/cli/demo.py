@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-HELP = "the whole path in under three minutes: corpus, model, evaluation, export, answers"
+HELP = "the whole path in under two minutes: corpus, model, evaluation, export, answers"
 EXAMPLE = """tfmlm demo --output_dir tfmlm-demo
 leaves tfmlm-demo/model (a checkpoint folder) and tfmlm-demo/export/1 (a SavedModel)"""
 
