@@ -158,7 +158,7 @@ def _hook(base: Any) -> None:
 def _last_layer_like_bert(base: Any) -> Any:
     """The encoder's last layer if it is one of BERT's, else None."""
     layers = getattr(getattr(base, "encoder", None), "layer", None)
-    last = layers[-1] if layers else None
+    last: Any = layers[-1] if layers else None
     known = type(last).__name__ in _LAYERS_LIKE_BERT and not last.is_decoder
     # A pooler wants the first token of every row.
     return last if known and getattr(base, "pooler", None) is None else None
