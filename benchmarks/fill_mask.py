@@ -43,6 +43,8 @@ PAUSE = 0.06
 TURN = 0.2
 #: What a worker needs beside this one, by environment variable.
 PYTHONS = {"torch": "TFMLM_TORCH_PYTHON", "onnx": "TFMLM_ONNX_PYTHON"}
+#: Number type of each kind of export.
+DTYPES = {"export": "float32", "bf16": "bfloat16", "bf16_frozen": "bfloat16"}
 #: Environment variables of a kind of worker.
 VARIABLES = {"bf16_frozen": {"TF_ONEDNN_ASSUME_FROZEN_WEIGHTS": "1"}}
 WORDS = """
@@ -197,14 +199,21 @@ def _write_onnx(folder: str, path: Path, tokenizer: Any) -> None:
 
 
 class Worker:
-    """A process that fills masks on request."""
+    """A process that fills masks on request.
 
-    def __init__(self, python: str, kind: str, folder: Path) -> None:
+    Args:
+        python: its interpreter.
+        kind: which engine.
+        folder: an export or a checkpoint.
+        program: the script that is started with `--worker kind folder`.
+    """
+
+    def __init__(self, python: str, kind: str, folder: Path, program: str = __file__) -> None:
         environment = {**os.environ, "OMP_NUM_THREADS": str(THREADS), "HF_HUB_OFFLINE": "1"}
         environment |= VARIABLES.get(kind, {})
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  (closed with the worker)
         self._process = subprocess.Popen(
-            [python, __file__, "--worker", kind, str(folder)],
+            [python, program, "--worker", kind, str(folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -212,15 +221,16 @@ class Worker:
             env=environment,
         )
         self.peak_mb = 0.0
+        self.answer: dict[str, Any] = {}
         self.load_seconds = self._read()
 
     def _read(self) -> float:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             if line.startswith("{"):
-                answer = json.loads(line)
-                self.peak_mb = answer.get("peak_mb", self.peak_mb)
-                return answer["seconds"]
+                self.answer = json.loads(line)
+                self.peak_mb = self.answer.get("peak_mb", self.peak_mb)
+                return self.answer["seconds"]
         self._errors.seek(0)
         raise SystemExit(f"a worker ended: {self._errors.read()[-2000:]}")
 
@@ -263,23 +273,31 @@ def flops(size: str, tokens: float, masks: int) -> float:
 
 def prepare(size: str, work_dir: Path, tokenizer_dir: Path, kinds: list[str]) -> dict[str, Any]:
     """What each worker runs, made where it is not there: interpreter and folder."""
+    checkpoint = work_dir / size
+    if not checkpoint.exists():
+        make_checkpoint(checkpoint, size, tokenizer_dir)
+    places: dict[str, Any] = {}
+    for kind in DTYPES:
+        if kind in kinds:
+            export = make_export(size, work_dir, tokenizer_dir, kind)
+            places[kind] = (sys.executable, export)
+    for kind, variable in PYTHONS.items():
+        if kind in kinds and os.environ.get(variable):
+            places[kind] = (os.environ[variable], checkpoint)
+    return places
+
+
+def make_export(size: str, work_dir: Path, tokenizer_dir: Path, kind: str) -> Path:
+    """The version folder of a checkpoint's export, made where it is not there."""
     import tfmlm
 
     checkpoint = work_dir / size
     if not checkpoint.exists():
         make_checkpoint(checkpoint, size, tokenizer_dir)
-    places: dict[str, Any] = {}
-    dtypes = {"export": "float32", "bf16": "bfloat16", "bf16_frozen": "bfloat16"}
-    for kind, dtype in dtypes.items():
-        folder = work_dir / f"{size}-{kind.removesuffix('_frozen')}"
-        if kind in kinds:
-            if not folder.exists():
-                tfmlm.export_saved_model(checkpoint, None, folder, dtype=dtype)
-            places[kind] = (sys.executable, folder / "1")
-    for kind, variable in PYTHONS.items():
-        if kind in kinds and os.environ.get(variable):
-            places[kind] = (os.environ[variable], checkpoint)
-    return places
+    folder = work_dir / f"{size}-{kind.removesuffix('_frozen')}"
+    if not folder.exists():
+        tfmlm.export_saved_model(checkpoint, None, folder, dtype=DTYPES[kind])
+    return folder / "1"
 
 
 def first_requests(python: str, folder: Path) -> dict[str, float]:
