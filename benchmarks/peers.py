@@ -115,7 +115,8 @@ def _example(folder: str) -> dict[str, Any]:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    return dict(tokenizer(["a [MASK] text", "[MASK]"], return_tensors="pt", padding=True))
+    example = tokenizer(["a [MASK] text", "[MASK]"], return_tensors="pt", padding=True)
+    return {name: example[name] for name in ("input_ids", "attention_mask", "token_type_ids")}
 
 
 def _vocabulary(folder: str) -> list[str]:
@@ -172,7 +173,12 @@ def _write_openvino(folder: str, path: Path) -> None:
 
     model = openvino.convert_model(_at_masks(folder, "sdpa"), example_input=_example(folder))
     tokenizer = convert_tokenizer(AutoTokenizer.from_pretrained(folder))
-    openvino.save_model(connect_models(tokenizer, model), path, compress_to_fp16=False)
+    joined = connect_models(tokenizer, model)
+    for operation in joined.get_ops():
+        # the CPU plugin refuses a setting of the tokenizer that is read and never written
+        if operation.get_type_name() == "ReadValue":
+            operation.output(0).replace(operation.input_value(0))
+    openvino.save_model(joined, path, compress_to_fp16=False)
 
 
 def _onnx(folder: str, name: str = "optimized.onnx") -> Fill:
@@ -202,6 +208,7 @@ def _onnx_int8(folder: str) -> Fill:
 
 def _write_onnx(folder: str) -> None:
     """The graph as exported, fused by onnxruntime's own optimizer, and in int8."""
+    import onnx
     import torch
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from onnxruntime.transformers import optimizer
@@ -230,7 +237,11 @@ def _write_onnx(folder: str) -> None:
     print(f"fused: {optimized.get_fused_operator_statistics()}", file=sys.stderr)
     optimized.save_model_to_file(str(fused))
     quantize_dynamic(
-        fused, Path(folder) / "int8.onnx", per_channel=True, weight_type=QuantType.QInt8
+        fused,
+        Path(folder) / "int8.onnx",
+        per_channel=True,
+        weight_type=QuantType.QInt8,
+        extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},
     )
 
 
