@@ -39,12 +39,13 @@ def main() -> None:
         name, strategy_name, rows, accumulation = layout.split(":")
         strategy = get_strategy(strategy_name, worker_timeout=60)
         weighted = name.startswith("weighted")
-        weights, losses, copied = train(
+        weights, losses, copied, apart = train(
             strategy, int(rows), int(accumulation), Path(cache), weighted
         )
         results |= {f"{name}/weight/{path}": weight for path, weight in weights.items()}
         results[f"{name}/losses"] = losses
         results[f"{name}/copied"] = copied
+        results[f"{name}/apart"] = apart
     np.savez(out, **results)
 
 
@@ -104,7 +105,15 @@ def train(strategy, rows: int, accumulation: int, cache: Path, weighted: bool):
         callbacks=[Record()],
     )
     weights = {f"{w.name.split('/', 1)[1]}": w.numpy() for w in model.weights}
-    return weights, np.array(losses), np.array([w.name for w in model.weights if _is_copied(w)])
+    copied = [w.name for w in model.weights if _is_copied(w)]
+    apart = [w.name for w in model.weights if _differs_by_replica(w)]
+    return weights, np.array(losses), np.array(copied), np.array(apart)
+
+
+def _differs_by_replica(variable) -> bool:
+    """Whether the copies of a variable on several devices have come apart."""
+    first, *others = (part.numpy() for part in getattr(variable, "values", (variable,)))
+    return any((first != other).any() for other in others)
 
 
 def _is_copied(variable) -> bool:

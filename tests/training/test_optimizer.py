@@ -40,6 +40,10 @@ def test_names_that_only_look_like_exclusions() -> None:
     assert optimizer.decays("tf_funnel/funnel/encoder/blocks/attention/r_w_bias:0")
     assert not optimizer.decays("model/encoder/LayerNorm/weight:0")
     assert not optimizer.decays("model/dense/bias:0")
+    # Copies of a weight on other devices.
+    assert not optimizer.decays("model/dense/bias/replica_1:0")
+    assert not optimizer.decays("model/norm/gamma/replica_12:0")
+    assert optimizer.decays("model/dense/kernel/replica_1:0")
 
 
 def test_lists_are_kept_in_the_config() -> None:

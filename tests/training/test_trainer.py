@@ -73,6 +73,11 @@ def test_weighted_steps_do_not_depend_on_the_layout(name: str, layouts) -> None:
     assert any((value != layouts[f"one/weight/{w}"]).any() for w, value in expected.items())
 
 
+@pytest.mark.parametrize("name", ["mirrored", "weighted_mirrored"])
+def test_the_copies_of_a_weight_stay_equal(name: str, layouts: dict[str, np.ndarray]) -> None:
+    assert layouts[f"{name}/apart"].tolist() == []
+
+
 @pytest.mark.parametrize("name", ["one", "accumulated", "mirrored", "worker0", "worker1"])
 def test_no_variable_is_copied_when_read(name: str, layouts: dict[str, np.ndarray]) -> None:
     assert layouts[f"{name}/copied"].tolist() == []

@@ -27,9 +27,10 @@ def path_below_model(name: str) -> str:
     """`tf_bert_for_masked_lm/bert/pooler/dense/kernel:0` → `bert/pooler/dense/kernel`.
 
     The model's own name is left out: it may contain what a pattern looks for, as that of
-    roberta-prelayernorm does.
+    roberta-prelayernorm does. So is the number of a replica, which MirroredStrategy appends to the
+    names of all copies but the first.
     """
-    name = name.split(":")[0]
+    name = re.sub(r"/replica_\d+$", "", name.split(":")[0])
     return name.split("/", 1)[1] if "/" in name else name
 
 
