@@ -14,6 +14,7 @@ from tfmlm.tokenizer_graph.decoders.decoder import GraphDecoder
 from tfmlm.tokenizer_graph.loading import spec_from_pretrained, spec_from_tokenizer
 from tfmlm.tokenizer_graph.ops.traced import Traced
 from tfmlm.tokenizer_graph.paths.choose import choose
+from tfmlm.tokenizer_graph.paths.general import GeneralPath
 from tfmlm.tokenizer_graph.post_processors.assemble import Assembler, pad, truncate
 from tfmlm.tokenizer_graph.post_processors.template import probe_templates
 from tfmlm.tokenizer_graph.spec import TokenizerSpec
@@ -68,7 +69,8 @@ class GraphTokenizer(tf.Module):
         single, pair = probe_templates(context)
         context = replace(context, template_ids=(single.fixed[0], single.fixed[1]))
         self._single, self._pair = Assembler(single), Assembler(pair)
-        self._path, self._general = choose(context, self._single, ops)
+        self._path, self._make_general = choose(context, self._single, ops)
+        self._general: GeneralPath | None = None
         self._with_specials = Traced(
             lambda texts: self._path.tokens(texts, with_special_tokens=True),
             tf.TensorSpec([None], tf.string),
@@ -152,6 +154,9 @@ class GraphTokenizer(tf.Module):
     @tf.autograph.experimental.do_not_convert
     def offsets(self, texts: Any) -> tuple[tf.RaggedTensor, tf.RaggedTensor]:
         """`offsets` and `byte_offsets` of `Encoded` alone; arguments and errors are `encode`'s."""
+        if self._general is None:
+            with tf.init_scope():  # its tables belong to no graph
+                self._general = self._make_general()
         found = self._general.offsets(_as_batch(texts)[0])
         splits = found.tokens.splits
         return (

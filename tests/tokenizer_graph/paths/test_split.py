@@ -19,8 +19,9 @@ def test_interleaved_like_lists() -> None:
         is_first = [rng.random() < 0.5 for _ in range(rng.randint(1, 9))]
         rows = [[rng.randrange(99) for _ in range(rng.randint(0, 3))] for _ in is_first]
         pairs = list(zip(rows, is_first, strict=True))
-        groups = [[row for row, own in pairs if own == which] for which in (True, False)]
-        ids, splits = interleave(*map(_tokens, groups), tf.constant(is_first))
+        first = [row if own else [7] * rng.randint(0, 2) for row, own in pairs]
+        second = [row for row, own in pairs if not own]
+        ids, splits = interleave(_tokens(first), _tokens(second), tf.constant(is_first))
         assert tf.RaggedTensor.from_row_splits(ids, splits).to_list() == rows
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import replace
 
 from tfmlm.errors import UserError
 from tfmlm.tokenizer_graph import registry
 from tfmlm.tokenizer_graph.added_tokens import build_passes
-from tfmlm.tokenizer_graph.component import BuildContext, Path, PostProcessor
+from tfmlm.tokenizer_graph.component import BuildContext, Model, Path, PostProcessor
+from tfmlm.tokenizer_graph.models._words import SubwordModel
 from tfmlm.tokenizer_graph.paths import strings
 from tfmlm.tokenizer_graph.paths.general import GeneralPath, components
 from tfmlm.tokenizer_graph.paths.split import SplitPath
@@ -19,8 +22,10 @@ OPS = ("core", "text")
 
 def choose(
     context: BuildContext, assemble: PostProcessor, ops: str = "core"
-) -> tuple[Path, GeneralPath]:
-    """The paths of a tokenizer, as one; and the general one, which knows offsets.
+) -> tuple[Path, Callable[[], GeneralPath]]:
+    """The paths of a tokenizer, as one; and what gives the general one, which knows offsets.
+
+    Where no text takes it, it is made when it is asked for: its tables are as large as all others.
 
     Args:
         assemble: puts special tokens around a single text.
@@ -34,19 +39,24 @@ def choose(
         raise UserError(f"ops {ops!r} is unknown; choose one of {', '.join(OPS)}")
     before, after = build_passes(context)
     normalizer, pre_tokenizer = components(context)
-    finder = strings.build(context)
-    if finder is not None:
-        context = replace(context, special=finder.special)
-    model = registry.builder(context.spec.model)(context.spec.model, context)
-    general = GeneralPath(
-        context, before, normalizer, after, pre_tokenizer, model, assemble, Trim(context)
-    )
+
+    def general_of(context: BuildContext) -> tuple[GeneralPath, Model]:
+        model = registry.builder(context.spec.model)(context.spec.model, context)
+        path = GeneralPath(
+            context, before, normalizer, after, pre_tokenizer, model, assemble, Trim(context)
+        )
+        return path, model
+
     if ops == "text":
         from tfmlm.tokenizer_graph.paths import wordpiece
 
         path = wordpiece.build(context, before, normalizer, after, pre_tokenizer)
         if path is not None:
-            return path, general
+            return path, functools.cache(lambda: general_of(context)[0])
+    finder = strings.build(context)
     if finder is None:
-        return general, general
-    return SplitPath(strings.StringPath(finder, model), general), general
+        general, _ = general_of(context)
+        return general, lambda: general
+    general, model = general_of(replace(context, special=finder.special))
+    assert isinstance(model, SubwordModel)  # fast rows have no other
+    return SplitPath(strings.StringPath(finder, model), general), lambda: general

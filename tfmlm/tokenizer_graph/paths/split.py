@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tfmlm.tokenizer_graph.component import Path, Spans, Tokens
 from tfmlm.tokenizer_graph.ops.branches import branch
+from tfmlm.tokenizer_graph.ops.shift import positions_of
 
 
 class SplitPath(tf.Module):
@@ -27,44 +28,54 @@ class SplitPath(tf.Module):
     def tokens(self, texts: tf.Tensor, with_special_tokens: bool = False) -> Tokens:
         """See `Path`."""
         is_fast = self.fast.matches(texts)
+        first = self.fast.tokens(_blanked(texts, is_fast), with_special_tokens)
 
         def mixed() -> Tokens:
-            own, others = (tf.boolean_mask(texts, which) for which in (is_fast, ~is_fast))
-            return interleave(
-                self.fast.tokens(own, with_special_tokens),
-                self.general.tokens(others, with_special_tokens),
-                is_fast,
-            )
+            second = self.general.tokens(others(texts, is_fast), with_special_tokens)
+            return interleave(first, second, is_fast)
 
-        return branch(
-            tf.reduce_all(is_fast), lambda: self.fast.tokens(texts, with_special_tokens), mixed
-        )
+        return branch(tf.reduce_all(is_fast), lambda: first, mixed)
 
     def spans(self, texts: tf.Tensor) -> Spans:
         """See `Path`."""
         is_fast = self.fast.matches(texts)
+        first = self.fast.spans(_blanked(texts, is_fast))
 
         def mixed() -> Spans:
-            first = self.fast.spans(tf.boolean_mask(texts, is_fast))
-            second = self.general.spans(tf.boolean_mask(texts, ~is_fast))
+            second = self.general.spans(others(texts, is_fast))
             tokens = interleave(first.tokens, second.tokens, is_fast)
             span = interleave(Tokens(*first[1:]), Tokens(*second[1:]), is_fast)
             return Spans(tokens, *span)
 
-        return branch(tf.reduce_all(is_fast), lambda: self.fast.spans(texts), mixed)
+        return branch(tf.reduce_all(is_fast), lambda: first, mixed)
+
+
+def _blanked(texts: tf.Tensor, is_fast: tf.Tensor) -> tf.Tensor:
+    """Texts of the fast path, tf.string [batch]: an empty one (it is fast) for each other.
+
+    The fast path is then the same few ops for all batches, outside of any branch: at batch 1 a
+    call of a function costs as much as a dozen of them.
+    """
+    return tf.where(is_fast, texts, "")
+
+
+def others(texts: tf.Tensor, is_fast: tf.Tensor) -> tf.Tensor:
+    """The texts that are not fast (bool [batch]), tf.string [m]."""
+    return tf.gather(texts, positions_of(tf.logical_not(is_fast)))
 
 
 def interleave(first: Tokens, second: Tokens, is_first: tf.Tensor) -> Tokens:
-    """Two groups of rows in the order of their batch.
+    """Rows of one group put in their places among all.
 
     Args:
-        first, second: rows (values [m] or [m, k]).
-        is_first: bool [batch], of which group each row is.
+        first: a row for each of the batch (values [m] or [m, k]).
+        second: the rows that stand in for those of `first` that do not count, in order.
+        is_first: bool [batch], which rows of `first` count.
     """
     starts = tf.concat([first.splits, second.splits + first.splits[-1]], 0)
-    number = tf.cumsum(tf.cast(is_first, tf.int64), exclusive=True)
-    other = tf.range(tf.size(is_first, tf.int64)) - number + tf.size(first.splits, tf.int64)
-    position = tf.where(is_first, number, other)
+    row = tf.range(tf.size(is_first, tf.int64))
+    number = tf.cumsum(tf.cast(tf.logical_not(is_first), tf.int64), exclusive=True)
+    position = tf.where(is_first, row, number + tf.size(first.splits, tf.int64))
     begins = tf.gather(starts, position)
     order = tf.raw_ops.RaggedRange(
         starts=begins, limits=tf.gather(starts, position + 1), deltas=tf.ones_like(begins)

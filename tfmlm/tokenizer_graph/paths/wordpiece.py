@@ -90,12 +90,15 @@ class TablePath(tf.Module):
 
     def tokens(self, texts: tf.Tensor, with_special_tokens: bool = False) -> Tokens:
         """See `Path`."""
+        ids, splits, _ = self._rows(self.spelled(texts), with_special_tokens)
+        return Tokens(ids, splits)
+
+    def spelled(self, texts: tf.Tensor) -> tf.Tensor:
+        """Rows as the op is to get them, tf.string [batch]."""
         decoded = tf.raw_ops.UnicodeDecode(
             input=tf.strings.join([texts, "\n"]), input_encoding="UTF-8", Tsplits=tf.int64
         )
-        spelled = self._spell(decoded.char_values, decoded.row_splits, locate=False)[0]
-        ids, splits, _ = self._rows(spelled, with_special_tokens)
-        return Tokens(ids, splits)
+        return self._spell(decoded.char_values, decoded.row_splits, locate=False)[0]
 
     def spans(self, texts: tf.Tensor) -> Spans:
         """See `Path`."""
@@ -164,6 +167,36 @@ class TablePath(tf.Module):
         return self._spelled(stream), _row_splits(stream)
 
 
+class SpelledPath(SplitPath):
+    """Fast rows and others, spelled apart and given to the op together.
+
+    Args:
+        fast, general: see `SplitPath`.
+        rows: the op.
+    """
+
+    def __init__(
+        self, fast: wordpiece_strings.RowStringsPath, general: TablePath, rows: WordPieceRows
+    ) -> None:
+        super().__init__(fast, general)
+        self._fast, self._table, self._rows = fast, general, rows
+
+    def tokens(self, texts: tf.Tensor, with_special_tokens: bool = False) -> Tokens:
+        """See `Path`."""
+        is_fast = self._fast.matches(texts)
+        spelled = self._fast.spelled(texts)
+
+        def mixed() -> tf.Tensor:
+            index = tf.where(tf.logical_not(is_fast))
+            return tf.tensor_scatter_nd_update(
+                spelled, index, self._table.spelled(tf.gather_nd(texts, index))
+            )
+
+        spelled = branch(tf.reduce_all(is_fast), lambda: spelled, mixed)
+        ids, splits, _ = self._rows(spelled, with_special_tokens)
+        return Tokens(ids, splits)
+
+
 def _row_splits(stream: tf.Tensor) -> tf.Tensor:
     """Row splits (int64 [batch + 1]) of a stream with `ROW`s."""
     ends = positions_of(tf.equal(stream, ROW))
@@ -213,4 +246,4 @@ def build(
         before,
         (mask[1].content, character) if mask else None,
     )
-    return general if fast is None else SplitPath(fast, general)
+    return general if fast is None else SpelledPath(fast, general, rows)

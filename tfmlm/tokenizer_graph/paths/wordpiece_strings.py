@@ -52,12 +52,14 @@ class RowStringsPath(FastRows):
 
     def tokens(self, texts: tf.Tensor, with_special_tokens: bool = False) -> Tokens:
         """See `Path`."""
+        ids, splits, _ = self._rows(self.spelled(texts), with_special_tokens)
+        return Tokens(ids, splits)
+
+    def spelled(self, texts: tf.Tensor) -> tf.Tensor:
+        """Fast rows as the op is to get them, tf.string [batch]; of others nonsense."""
         if self._replaced:
             texts = tf.strings.regex_replace(texts, *self._replaced)
-        if self._lowercase:
-            texts = tf.strings.lower(texts)
-        ids, splits, _ = self._rows(texts, with_special_tokens)
-        return Tokens(ids, splits)
+        return tf.strings.lower(texts) if self._lowercase else texts
 
     def spans(self, texts: tf.Tensor) -> Spans:
         """See `Path`."""
