@@ -1,10 +1,11 @@
 """Time and size of the tokenizer graphs of two checkouts, in turns.
 
-Covers: the tokenizers of `benchmarks/tokenizer_graph.py`, texts of 20 words in batches of 1 and 64,
-all of them and those that a fast path takes. Each checkout exports its own SavedModel; one process
+Covers: the tokenizers of `benchmarks/tokenizer_graph.py`, texts of 20 words in batches of 1 and 64.
+Each checkout exports its own SavedModel; one process
 then runs both in v1 sessions of one thread, in turns, so that the machine's load falls on both.
-Printed are the medians of each and of the ratios of calls that follow each other (below 1 the
-second checkout is faster), and times after a pause of 50 ms.
+Printed are the medians of each, hot and after a pause of 50 ms, the median of the ratios of calls
+that follow each other (below 1 the second checkout is faster), and the time of a session that does
+next to nothing, which is in all of them.
 
     python -m benchmarks.tokenizer_turns BEFORE AFTER [--family wordpiece] [--ops text]
 """
@@ -21,7 +22,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.tokenizer_graph import FAMILIES, Session, interleaved, record, texts_of
+import tensorflow as tf
+
+from benchmarks.tokenizer_graph import FAMILIES, Session, record, texts_of
 
 SHAPES = ((20, 1), (20, 64))
 PAUSE_SECONDS = 0.05
@@ -53,6 +56,18 @@ def exported(checkout: Path, family: str, ops: str, folder: str) -> float:
     return (Path(folder) / "saved_model.pb").stat().st_size / 1e6
 
 
+def nearly_nothing() -> Session:
+    """A session with the lengths of the texts for outputs."""
+    module = tf.Module()
+    module.call = tf.function(
+        lambda text: {"input_ids": tf.strings.length(text), "attention_mask": tf.size(text)},
+        input_signature=[tf.TensorSpec([None], tf.string, name="text")],
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        tf.saved_model.save(module, folder, signatures=module.call)
+        return Session(folder, threads=1)
+
+
 def measure(sessions: list[Session], words: int, batch: int, rounds: int) -> dict[str, list[float]]:
     """Microseconds of each session, hot and after a pause."""
     batches = [[text.encode() for text in part] for part in texts_of(words, batch)]
@@ -76,7 +91,7 @@ def measure(sessions: list[Session], words: int, batch: int, rounds: int) -> dic
                 start = time.perf_counter()
                 session.run(texts)
                 paused[k].append((time.perf_counter() - start) * 1e6)
-    ratios = [after / before for before, after in zip(hot[0], hot[-1], strict=True)]
+    ratios = [after / before for before, after in zip(hot[-2], hot[-1], strict=True)]
     return {
         "hot": [statistics.median(times) for times in hot],
         "after a pause": [statistics.median(times) for times in paused],
@@ -94,11 +109,12 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="of the sessions")
     arguments = parser.parse_args()
     print(record())
-    if arguments.ops == "text" or "wordpiece" in (arguments.family or FAMILIES):
-        import tensorflow_text  # noqa: F401  the first checkouts know no other way
+    import tensorflow_text  # noqa: F401  the first checkouts know no WordPiece without it
+
     for family in arguments.family or FAMILIES:
         with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
             sessions: list[Any] = []
+            sessions.append(nearly_nothing())
             for checkout, folder in zip(arguments.checkouts, (first, second), strict=True):
                 size = exported(checkout, family, arguments.ops, folder)
                 sessions.append(Session(folder, arguments.threads))
@@ -106,8 +122,11 @@ def main() -> None:
             for words, batch in SHAPES:
                 found = measure(sessions, words, batch, arguments.rounds)
                 for state in ("hot", "after a pause"):
-                    before, after = found[state]
-                    print(f"  batch {batch:2}, {state:13}: {before:7.1f} µs, {after:7.1f} µs")
+                    nothing, before, after = found[state]
+                    print(
+                        f"  batch {batch:2}, {state:13}: {before:7.1f} µs, {after:7.1f} µs", end=""
+                    )
+                    print(f" (with {nothing:.1f} µs of the session)")
                 print(f"  batch {batch:2}, ratio        : {found['ratio'][0]:.3f}")
 
 

@@ -22,7 +22,7 @@ from tokenizers import (
 )
 
 from tests.missing import missing
-from tests.tokenizer_graph.trained import corpus
+from tests.tokenizer_graph.trained import BYTE_TOKENS, corpus, with_tokens
 
 #: The pattern of Llama 3's tokenizer (and of GPT-4's, but for the length of numbers).
 LLAMA_3 = (
@@ -108,11 +108,7 @@ def mmbert() -> Tokenizer:
     )
     words = [f"▁{word}" for text in corpus()[::6] for word in text.split()]
     tokenizer.train_from_iterator(words, trainer)
-    value = json.loads(tokenizer.to_str())
-    vocabulary = value["model"]["vocab"]
-    for byte in range(256):
-        vocabulary.setdefault(f"<0x{byte:02X}>", len(vocabulary))
-    tokenizer = Tokenizer.from_str(json.dumps(value))
+    tokenizer = with_tokens(tokenizer, BYTE_TOKENS)
     tokenizer.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
     tokenizer.decoder = decoders.Sequence(
         [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]

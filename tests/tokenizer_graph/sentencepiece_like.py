@@ -21,8 +21,7 @@ from tokenizers import (
 )
 
 from tests.tokenizer_graph.charsmaps import charsmap
-from tests.tokenizer_graph.trained import corpus
-from tfmlm.tokenizer_graph.models._symbols import byte_token
+from tests.tokenizer_graph.trained import BYTE_TOKENS, corpus
 
 METASPACE = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")
 SPACES = normalizers.Replace(Regex(" {2,}"), " ")
@@ -129,7 +128,7 @@ def albert() -> Tokenizer:
 
 def deberta_v2() -> Tokenizer:
     """DeBERTa-v2: stripped ends, a character map, punctuation apart, byte fallback."""
-    tokens = [(byte_token(byte), 0.0) for byte in range(256)]
+    tokens = [(token, 0.0) for token in BYTE_TOKENS]
     vocab = [
         ("[PAD]", 0.0),
         ("[CLS]", 0.0),

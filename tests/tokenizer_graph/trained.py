@@ -7,7 +7,7 @@ and are made once per process.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from tokenizers import (
     AddedToken,
@@ -23,6 +23,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast, RobertaTokenize
 
 from tests.real_data import bert_uncased_dir, english_texts, gpt2_vocab_files, multilingual_texts
 
+BYTE_TOKENS = [f"<0x{byte:02X}>" for byte in range(256)]
 BERT_SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
@@ -117,13 +118,13 @@ def llama_like() -> PreTrainedTokenizerFast:
             decoders.Strip(" ", 1, 0),
         ]
     )
-    specials = ["<unk>", "<s>", "</s>", "<mask>", *(f"<0x{byte:02X}>" for byte in range(256))]
+    specials = ["<unk>", "<s>", "</s>", "<mask>"]
     trainer = trainers.BpeTrainer(
-        vocab_size=5000, special_tokens=specials[:4], limit_alphabet=400, show_progress=False
+        vocab_size=5000, special_tokens=specials, limit_alphabet=400, show_progress=False
     )
     words = [word for text in corpus()[::6] for word in text.split()]
     tokenizer.train_from_iterator(words, trainer)
-    value = _with_tokens(tokenizer, specials[4:])
+    value = with_tokens(tokenizer, BYTE_TOKENS)
     value.post_processor = _template("<s>", "</s>", value)
     return PreTrainedTokenizerFast(
         tokenizer_object=value, unk_token="<unk>", bos_token="<s>", eos_token="</s>",
@@ -131,7 +132,7 @@ def llama_like() -> PreTrainedTokenizerFast:
     )  # fmt: skip
 
 
-def _with_tokens(tokenizer: Tokenizer, tokens: list[str]) -> Tokenizer:
+def with_tokens(tokenizer: Tokenizer, tokens: Iterable[str]) -> Tokenizer:
     """The tokenizer with more entries in its model's vocabulary."""
     import json
 

@@ -75,7 +75,8 @@ class GraphTokenizer(tf.Module):
             lambda texts: self._path.tokens(texts, with_special_tokens=True),
             tf.TensorSpec([None], tf.string),
         )
-        self._decoder = GraphDecoder(context)
+        self._context = context
+        self._decoder: GraphDecoder | None = None
         self.prefix_ids: list[int] = list(single.fixed[0])
         self.suffix_ids: list[int] = list(single.fixed[1])
         self.vocab_size: int = context.tokenizer.get_vocab_size(with_added_tokens=True)
@@ -272,6 +273,9 @@ class GraphTokenizer(tf.Module):
             shape = tf.shape(rows, tf.int64)
             flat = tf.reshape(rows, [-1])
             splits = tf.range(shape[0] + 1) * shape[1]
+        if self._decoder is None:
+            with tf.init_scope():  # its tables belong to no graph
+                self._decoder = GraphDecoder(self._context)
         texts = self._decoder(
             tf.cast(flat, tf.int32), tf.cast(splits, tf.int64), skip_special_tokens, clean_up
         )

@@ -51,6 +51,6 @@ def builders() -> dict[type, Callable[..., Any]]:
     return _BUILDERS
 
 
-def builder(spec: Any) -> Callable[..., Any]:
+def builder(spec: object) -> Callable[..., Any]:
     """The function that compiles a component."""
     return builders()[type(spec)]

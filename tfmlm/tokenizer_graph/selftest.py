@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import tensorflow as tf
+from tokenizers import Tokenizer
 
 from tfmlm.errors import RunFailedError, UserError
 from tfmlm.tokenizer_graph import hostile
@@ -165,7 +166,7 @@ def _batches(
 
 
 def _compare_decoding(
-    graph: GraphTokenizer, rust: Any, rows: list[list[int]], examples: list[str], seed: int
+    graph: GraphTokenizer, rust: Tokenizer, rows: list[list[int]], examples: list[str], seed: int
 ) -> int:
     rng = random.Random(seed)
     size = rust.get_vocab_size(with_added_tokens=True)

@@ -5,21 +5,22 @@ import tensorflow as tf
 
 from tfmlm.errors import UnsupportedTokenizerError
 from tfmlm.tokenizer_graph.models._merges import (
-    FIELD_MAX,
-    LIMIT_SHIFT,
     NONE,
-    PRODUCT_SHIFT,
-    RANK_SHIFT,
     PairTable,
+    is_unclean,
+    limit_of,
+    product_of,
+    rank_of,
 )
 
 VOCAB = {"a": 0, "b": 1, "c": 2, "ab": 3, "abc": 4, "bc": 5}
 
 
 def _fields(table: PairTable, left: int, right: int) -> tuple[int, int, int, int]:
-    (entry,) = table.entries(*(tf.constant([s], tf.int64) for s in (left, right))).numpy().tolist()
-    fields = (entry >> shift & FIELD_MAX for shift in (RANK_SHIFT, LIMIT_SHIFT, PRODUCT_SHIFT))
-    return *fields, entry & 1
+    entries = table.entries(*(tf.constant([s], tf.int64) for s in (left, right)))
+    parts = (rank_of, limit_of, product_of, is_unclean)
+    rank, limit, product, unclean = (int(part(entries)[0]) for part in parts)
+    return rank, limit, product, unclean
 
 
 def test_ranks_limits_and_products() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfmlm.tokenizer_graph.decoders.strings import replace_invalid
-from tfmlm.tokenizer_graph.ops.shift import column, lower_bound, positions_of, previous
+from tfmlm.tokenizer_graph.ops.shift import column, kept, lower_bound, positions_of, previous
 from tfmlm.tokenizer_graph.ops.tables import constant
 
 
@@ -27,7 +27,7 @@ class ByteRuns(tf.Module):
         is_byte = tf.gather(self._is_byte, ids)
         count = tf.size(ids, tf.int64)
         before = previous(is_byte, False)
-        in_bounds = tf.boolean_mask(splits, splits < count)
+        in_bounds = kept(splits, splits < count)
         ones = tf.ones_like(in_bounds, tf.int32)
         row_start = tf.scatter_nd(column(in_bounds), ones, count[tf.newaxis]) > 0
         joins = tf.logical_and(tf.logical_and(is_byte, before), tf.logical_not(row_start))

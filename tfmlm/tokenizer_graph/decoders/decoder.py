@@ -101,11 +101,14 @@ def _token_decoder(parts: Sequence[Part]) -> Callable[[list[str]], str]:
 
 def _bytes_of_characters(positions: list[tuple[str, str, str, str]]) -> list[tuple[bytes, ...]]:
     """Texts in GPT-2's byte alphabet to bytes; a text with another character stays as it is."""
-    byte = {chr(c): number for number, c in enumerate(byte_characters())}
+    # by `str.translate` and Latin-1, in which other characters have no byte
+    latin = dict.fromkeys(range(256), 0xFFFF)
+    latin.update((c, byte) for byte, c in enumerate(byte_characters()))
 
     def convert(text: str) -> bytes:
-        if all(c in byte for c in text):
-            return bytes(byte[c] for c in text)
-        return text.encode()
+        try:
+            return text.translate(latin).encode("latin-1")
+        except UnicodeEncodeError:
+            return text.encode()
 
     return [tuple(convert(text) for text in position) for position in positions]

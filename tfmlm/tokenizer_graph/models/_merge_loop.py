@@ -26,12 +26,13 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfmlm.tokenizer_graph.models._merges import (
-    FIELD_MAX,
-    LIMIT_SHIFT,
     NONE,
-    PRODUCT_SHIFT,
     RANK_SHIFT,
     PairTable,
+    is_unclean,
+    limit_of,
+    product_of,
+    rank_of,
 )
 
 _FINISHED = NONE << RANK_SHIFT
@@ -67,8 +68,7 @@ def _step(symbols: tf.Tensor, entries: tf.Tensor, pairs: PairTable) -> tf.Tensor
     """One round: symbols int64 [p + 3] -> fewer of them; `entries`: int64 [p + 2], of each pair."""
     # The first and the last boundary are a separator's, so only those between can be merged.
     inner = entries[1:-1]
-    rank = tf.bitwise.right_shift(inner, RANK_SHIFT)
-    limits = tf.bitwise.bitwise_and(tf.bitwise.right_shift(entries, LIMIT_SHIFT), FIELD_MAX)
+    rank, limits = rank_of(inner), limit_of(entries)
     before, own, after = limits[:-2], limits[1:-1], limits[2:]
     segment = tf.cumsum(tf.cast(tf.equal(own, NONE), tf.int32))
     lowest = tf.gather(tf.math.segment_min(rank, segment), segment)
@@ -79,8 +79,8 @@ def _step(symbols: tf.Tensor, entries: tf.Tensor, pairs: PairTable) -> tf.Tensor
     safe = unpreceded & unfollowed
     # only a pair of equal symbols has the rank of the pair before it
     repeated = tf.equal(inner, entries[:-2]) & mergeable
-    unclean = first & tf.cast(tf.bitwise.bitwise_and(inner, 1), tf.bool)
-    product = tf.bitwise.bitwise_and(tf.bitwise.right_shift(inner, PRODUCT_SHIFT), FIELD_MAX)
+    unclean = first & is_unclean(inner)
+    product = product_of(inner)
 
     def carefully() -> tf.Tensor:
         even, begins = _runs(repeated, unpreceded)
@@ -126,6 +126,6 @@ def _blocked(
     merged_before = tf.pad(first, [[2, 0]])[:-2]
     preceding = tf.where(merged_before, tf.pad(product, [[2, 0]])[:-2], preceding)
     new = tf.minimum(pairs.entries(product, following), pairs.entries(preceding, product))
-    lower = first & (tf.bitwise.right_shift(new, RANK_SHIFT) < rank)
+    lower = first & (rank_of(new) < rank)
     count = tf.cumsum(tf.cast(lower, tf.int32), exclusive=True)
     return count > tf.gather(tf.math.segment_min(count, segment), segment)

@@ -16,7 +16,7 @@ A merge is `unclean` if another merge that consumes its product has a lower rank
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -30,9 +30,31 @@ FIELD_MAX = (1 << FIELD_BITS) - 1
 PRODUCT_SHIFT = 1
 LIMIT_SHIFT = PRODUCT_SHIFT + FIELD_BITS
 RANK_SHIFT = LIMIT_SHIFT + FIELD_BITS
+# int64 [n], of NumPy where tables are made, tensors in calls
+Symbols = TypeVar("Symbols", np.ndarray, tf.Tensor)
 # The rank and the limit of a boundary that has none.
 NONE = FIELD_MAX
 NO_ENTRY = NONE << RANK_SHIFT | NONE << LIMIT_SHIFT
+
+
+def rank_of(entries: tf.Tensor) -> tf.Tensor:
+    """The ranks of entries, int64 [n] -> int64 [n]."""
+    return tf.bitwise.right_shift(entries, RANK_SHIFT)
+
+
+def limit_of(entries: tf.Tensor) -> tf.Tensor:
+    """The limits of entries, int64 [n] -> int64 [n]."""
+    return tf.bitwise.bitwise_and(tf.bitwise.right_shift(entries, LIMIT_SHIFT), FIELD_MAX)
+
+
+def product_of(entries: tf.Tensor) -> tf.Tensor:
+    """The products of entries, int64 [n] -> int64 [n]."""
+    return tf.bitwise.bitwise_and(tf.bitwise.right_shift(entries, PRODUCT_SHIFT), FIELD_MAX)
+
+
+def is_unclean(entries: tf.Tensor) -> tf.Tensor:
+    """Whether the merges of entries are unclean, int64 [n] -> bool [n]."""
+    return tf.cast(tf.bitwise.bitwise_and(entries, 1), tf.bool)
 
 
 class PairTable(tf.Module):
@@ -76,7 +98,7 @@ class PairTable(tf.Module):
         )
         self._entries = IntegerTable(keys, entries, NO_ENTRY)
 
-    def _key(self, left: Any, right: Any) -> Any:
+    def _key(self, left: Symbols, right: Symbols) -> Symbols:
         """The key of pairs of symbols (NumPy arrays or tensors, int64 [n])."""
         return left * (self.separator + 1) + right
 

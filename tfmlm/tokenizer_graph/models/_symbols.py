@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -11,10 +11,12 @@ import tensorflow as tf
 from tfmlm.errors import UnsupportedTokenizerError
 from tfmlm.tokenizer_graph.component import GAP
 from tfmlm.tokenizer_graph.ops.lookup import IntegerTable
+from tfmlm.tokenizer_graph.ops.shift import kept
 from tfmlm.tokenizer_graph.ops.tables import constant
 from tfmlm.tokenizer_graph.ops.text import encode_words
 
 UNKNOWN = -1
+Key = TypeVar("Key", int, tf.Tensor)
 # Bytes that occur in valid UTF-8.
 UTF8_BYTES = [*range(0x80), *range(0xC2, 0xF5)]
 
@@ -88,7 +90,7 @@ class InitialSymbols(tf.Module):
             UNKNOWN,
         )
 
-    def _key(self, codepoint: Any, first: Any, last: Any) -> Any:
+    def _key(self, codepoint: Key, first: Key, last: Key) -> Key:
         """The key of a character (an int, or int64 [n]) by its position in its word (0 or 1)."""
         return codepoint * 4 + first * 2 + last if self._affixed else codepoint
 
@@ -133,11 +135,11 @@ class InitialSymbols(tf.Module):
         if self._bytes is not None:
             return self._with_bytes(symbols, unknown, stream, first, last)
         if self._unknown is None:
-            return tf.boolean_mask(symbols, tf.logical_not(unknown))
+            return kept(symbols, tf.logical_not(unknown))
         resolved = tf.where(unknown, tf.constant(self._unknown, tf.int64), symbols)
         if not self._fuse:
             return resolved
-        return tf.boolean_mask(resolved, tf.logical_not(unknown & tf.roll(unknown, 1, 0)))
+        return kept(resolved, tf.logical_not(unknown & tf.roll(unknown, 1, 0)))
 
     def _with_bytes(
         self,

@@ -22,6 +22,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfmlm.tokenizer_graph.models._pieces import FIELD_BITS, FIELD_MAX, Candidates
+from tfmlm.tokenizer_graph.ops.shift import kept
 
 # Words that need more rounds are left to policy iteration.
 MAX_ROUNDS = 8
@@ -153,8 +154,8 @@ def _with_long_words(
         (move(tf.gather(chosen, positions), moved), tf.constant(True)),
         shape_invariants=(tf.TensorShape([None]), tf.TensorShape([])),
     )
-    long_ends = tf.boolean_mask(ends, long[:-1])
-    passed = _followed(chosen, gap, tf.boolean_mask(ends, ~long[:-1]))
+    long_ends = kept(ends, long[:-1])
+    passed = _followed(chosen, gap, kept(ends, ~long[:-1]))
     where = positions[:, tf.newaxis]
     on_path = _passed(choice, tf.gather(moved, long_ends)) | tf.gather(gap, positions)
     return (

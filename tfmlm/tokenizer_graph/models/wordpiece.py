@@ -16,7 +16,7 @@ import tensorflow as tf
 from tfmlm.tokenizer_graph.component import GAP, BuildContext
 from tfmlm.tokenizer_graph.models._longest import LongestPieces
 from tfmlm.tokenizer_graph.models._words import Located, SubwordModel, TokenizeWord
-from tfmlm.tokenizer_graph.ops.shift import column, lower_bound, positions_of
+from tfmlm.tokenizer_graph.ops.shift import closure, column, kept, lower_bound, positions_of
 from tfmlm.tokenizer_graph.registry import builds
 from tfmlm.tokenizer_graph.spec import WordPiece
 
@@ -52,8 +52,8 @@ class WordPieceModel(SubwordModel):
         known = found.ends > 0
         stops = tf.concat([heads[1:], size[tf.newaxis] - 1], 0)
         too_long = stops - heads - 1 > self._limit
-        first = tf.boolean_mask(heads, ~too_long)
-        reached = self._reached(first, found.ends, known, is_gap)
+        first = kept(heads, ~too_long)
+        reached = self._reached(first, found.ends, is_gap)
         reached = tf.logical_or(reached, tf.concat([is_gap[:-1], [False]], 0))
         lost = tf.logical_and(reached, tf.logical_not(known))
         word = tf.cumsum(tf.cast(is_gap, tf.int32)) - 1
@@ -62,70 +62,51 @@ class WordPieceModel(SubwordModel):
         unknown = tf.logical_or(unknown, too_long)
         # of an unknown word only its head is left
         is_unknown = tf.gather(tf.concat([unknown, [False]], 0), word)
-        kept = positions_of(tf.logical_and(reached, tf.logical_or(is_gap, ~is_unknown)))
-        is_unknown = tf.gather(is_unknown, kept)
-        ends = tf.gather(stops, tf.gather(word, kept))
+        begins = positions_of(tf.logical_and(reached, tf.logical_or(is_gap, ~is_unknown)))
+        is_unknown = tf.gather(is_unknown, begins)
+        ends = tf.gather(stops, tf.gather(word, begins))
         tokens = tf.where(
-            is_unknown, self._unknown, tf.cast(tf.gather(found.numbers, kept), tf.int32)
+            is_unknown, self._unknown, tf.cast(tf.gather(found.numbers, begins), tf.int32)
         )
-        splits = lower_bound(kept, tf.concat([heads, stops[-1:]], 0))
+        splits = lower_bound(begins, tf.concat([heads, stops[-1:]], 0))
         return Located(
             tokens,
             splits[:-1],
             splits[1:],
-            kept + tf.cast(tf.gather(is_gap, kept), tf.int64),
-            tf.where(is_unknown, ends, tf.gather(found.ends, kept)),
+            begins + tf.cast(tf.gather(is_gap, begins), tf.int64),
+            tf.where(is_unknown, ends, tf.gather(found.ends, begins)),
         )
 
-    def _reached(
-        self, heads: tf.Tensor, ends: tf.Tensor, known: tf.Tensor, is_gap: tf.Tensor
-    ) -> tf.Tensor:
+    def _reached(self, heads: tf.Tensor, ends: tf.Tensor, is_gap: tf.Tensor) -> tf.Tensor:
         """Where the pieces of words begin, and where none goes on: bool [n].
 
         Args:
             heads: int64 [words], where the words start.
-            ends: int64 [n], where the longest piece from each position ends.
-            known: bool [n], whether there is one.
+            ends: int64 [n], where the longest piece from each position ends; 0 if there is none.
             is_gap: bool [n].
         """
-        reached = tf.tensor_scatter_nd_update(
-            tf.zeros_like(is_gap), column(heads), tf.ones_like(heads, tf.bool)
-        )
+        size = tf.size(ends, tf.int64)
+        # no piece leads to 0, where the first word's `GAP` is
+        goes_on = tf.logical_not(tf.gather(is_gap, ends))
         if self._limit > FOLLOWED:
-            return _closure(reached, ends, known, is_gap)
+            reached = tf.tensor_scatter_nd_update(
+                tf.zeros_like(is_gap), column(heads), tf.ones_like(heads, tf.bool)
+            )
+            return closure(reached, tf.where(goes_on, ends, tf.range(size)))
+        # one step of all words at a time; a word that is at its end stays behind the stream
+        jump = tf.concat([tf.where(goes_on, ends, size), size[tf.newaxis]], 0)
+        flags = tf.ones_like(heads, tf.bool)
 
         def step(at: tf.Tensor, reached: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            at = tf.gather(ends, at)
-            at = tf.boolean_mask(at, ~tf.gather(is_gap, at))
-            reached = tf.tensor_scatter_nd_update(reached, column(at), tf.ones_like(at, tf.bool))
-            return tf.boolean_mask(at, tf.gather(known, at)), reached
+            reached = tf.tensor_scatter_nd_update(reached, column(at), flags)
+            return tf.gather(jump, at), reached
 
-        vector = tf.TensorShape([None])
         _, reached = tf.while_loop(
-            lambda at, reached: tf.size(at) > 0,
+            lambda at, reached: tf.reduce_min(at) < size,
             step,
-            (tf.boolean_mask(heads, tf.gather(known, heads)), reached),
-            shape_invariants=(vector, vector),
+            (heads, tf.fill(size[tf.newaxis] + 1, False)),
         )
-        return reached
-
-
-def _closure(reached: tf.Tensor, ends: tf.Tensor, known: tf.Tensor, is_gap: tf.Tensor) -> tf.Tensor:
-    """What is reached (bool [n]) from what is: the known steps double in every round."""
-    size = tf.size(ends, tf.int64)
-    goes_on = tf.logical_and(known, ~tf.gather(is_gap, ends))
-    jump = tf.where(goes_on, ends, tf.range(size))
-
-    def step(
-        reached: tf.Tensor, jump: tf.Tensor, todo: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        targets = tf.boolean_mask(jump, reached)
-        reached = tf.tensor_scatter_nd_update(
-            reached, column(targets), tf.ones_like(targets, tf.bool)
-        )
-        return reached, tf.gather(jump, jump), todo // 2
-
-    return tf.while_loop(lambda reached, jump, todo: todo > 0, step, (reached, jump, size))[0]
+        return reached[:-1]
 
 
 def _pieces(spec: WordPiece) -> Iterator[tuple[Sequence[int], int]]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfmlm.tokenizer_graph.ops.shift import column, lower_bound, positions_of
+from tfmlm.tokenizer_graph.ops.shift import closure, column, lower_bound, positions_of
 from tfmlm.tokenizer_graph.ops.tables import FlagTable, constant
 
 # From this many cells on, comparing every candidate with every literal costs more than a trie.
@@ -167,8 +167,7 @@ class _TrieMatch(tf.Module):
 def first_come(starts: tf.Tensor, ends: tf.Tensor) -> tf.Tensor:
     """Which of the sorted intervals remain when each one kept shuts out those it overlaps.
 
-    Pointer doubling: from interval i the next one kept is the first that starts at or after
-    `ends[i]`; the set reached from the first interval doubles in every round.
+    From interval i the next one kept is the first that starts at or after `ends[i]`.
 
     Args:
         starts, ends: int64 [m], increasing starts.
@@ -180,20 +179,7 @@ def first_come(starts: tf.Tensor, ends: tf.Tensor) -> tf.Tensor:
     following = lower_bound(starts, ends)
     jump = tf.concat([following, count[tf.newaxis]], 0)  # the last entry is "beyond"
     reached = tf.range(count + 1) < 1
-
-    def step(
-        reached: tf.Tensor, jump: tf.Tensor, todo: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        targets = tf.boolean_mask(jump, reached)
-        reached = tf.tensor_scatter_nd_update(
-            reached, column(targets), tf.ones_like(targets, tf.bool)
-        )
-        return reached, tf.gather(jump, jump), todo // 2
-
-    reached, _, _ = tf.while_loop(
-        lambda reached, jump, todo: todo > 0, step, (reached, jump, count)
-    )
-    return positions_of(reached[:-1])
+    return positions_of(closure(reached, jump)[:-1])
 
 
 def _may_overlap(literals: Sequence[Sequence[int]]) -> bool:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import tensorflow as tf
 
 
-def previous(values: tf.Tensor, first: Any) -> tf.Tensor:
+def previous(values: tf.Tensor, first: int) -> tf.Tensor:
     """Each element's predecessor, [n] -> [n]; the first one's is `first`."""
     return tf.concat([tf.cast([first], values.dtype), values], 0)[:-1]
 
 
-def following(values: tf.Tensor, last: Any) -> tf.Tensor:
+def following(values: tf.Tensor, last: int) -> tf.Tensor:
     """Each element's successor, [n] -> [n]; the last one's is `last`."""
     return tf.concat([values, tf.cast([last], values.dtype)], 0)[1:]
 
@@ -20,6 +20,38 @@ def following(values: tf.Tensor, last: Any) -> tf.Tensor:
 def positions_of(flags: tf.Tensor) -> tf.Tensor:
     """Where flags (bool [n]) are true, int64 [m]."""
     return tf.reshape(tf.where(flags), [-1])
+
+
+def kept(values: tf.Tensor, flags: tf.Tensor) -> tf.Tensor:
+    """The values ([n] or [n, k]) at which flags (bool [n]) are true, [m] or [m, k].
+
+    `tf.boolean_mask` in three ops in place of fifteen.
+    """
+    return tf.gather(values, positions_of(flags))
+
+
+def closure(reached: tf.Tensor, jump: tf.Tensor) -> tf.Tensor:
+    """What is reached (bool [n]) from what is, by any number of jumps.
+
+    The jumps that are followed at once double in every round.
+
+    Args:
+        jump: int64 [n], where each element leads; to itself if it leads nowhere.
+    """
+
+    def step(
+        reached: tf.Tensor, jump: tf.Tensor, todo: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        targets = column(kept(jump, reached))
+        flags = tf.fill(tf.shape(targets)[:1], True)
+        return (
+            tf.tensor_scatter_nd_update(reached, targets, flags),
+            tf.gather(jump, jump),
+            todo // 2,
+        )
+
+    size = tf.size(jump, tf.int64)
+    return tf.while_loop(lambda reached, jump, todo: todo > 0, step, (reached, jump, size))[0]
 
 
 def column(values: tf.Tensor) -> tf.Tensor:
@@ -47,7 +79,7 @@ def upper_bound(ascending: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
     return _bound(tf.raw_ops.UpperBound, ascending, values)
 
 
-def _bound(op: Any, ascending: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+def _bound(op: Callable[..., tf.Tensor], ascending: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
     """[n], [m] -> int64 [m]."""
     rows = tf.expand_dims(ascending, 0), tf.expand_dims(values, 0)
     return tf.squeeze(op(sorted_inputs=rows[0], values=rows[1], out_type=tf.int64), 0)

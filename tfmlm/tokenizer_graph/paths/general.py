@@ -24,7 +24,14 @@ from tfmlm.tokenizer_graph.ops.branches import branch
 from tfmlm.tokenizer_graph.ops.byte_alphabet import utf8_lengths
 from tfmlm.tokenizer_graph.ops.edit import splice
 from tfmlm.tokenizer_graph.ops.matching import LiteralMatcher
-from tfmlm.tokenizer_graph.ops.shift import column, positions_of, previous, repeated, upper_bound
+from tfmlm.tokenizer_graph.ops.shift import (
+    column,
+    kept,
+    positions_of,
+    previous,
+    repeated,
+    upper_bound,
+)
 from tfmlm.tokenizer_graph.ops.tables import FlagTable, constant
 from tfmlm.tokenizer_graph.ops.text import (
     cut_words,
@@ -109,7 +116,7 @@ class GeneralPath(tf.Module):
         normalized = self._normalizer(stream)
         return branch(
             tf.reduce_any(lost),
-            lambda: _mark_lost_fronts(normalized, tf.boolean_mask(lost, first)),
+            lambda: _mark_lost_fronts(normalized, kept(lost, first)),
             lambda: normalized,
         )
 
@@ -150,7 +157,7 @@ class GeneralPath(tf.Module):
             mask_bounds = self._masks(stream, origin, ends)
         tokens, barriers, positions = self._tokenize(stream)
         span = tf.stack([tf.gather(byte_starts, bound) for bound in mask_bounds], 1)
-        literal = tf.boolean_mask(positions, tf.equal(barriers, self._mask_barrier))
+        literal = kept(positions, tf.equal(barriers, self._mask_barrier))
         return align(raw, mask_bounds[0], span, tokens, literal, self._mask_id)
 
     def offsets(self, texts: tf.Tensor) -> Offsets:
@@ -201,8 +208,8 @@ class GeneralPath(tf.Module):
         )
         tokens, positions = insert_barriers(words, ids, id_splits, self._added_ids)
         is_added = tf.not_equal(words.barriers, ROW)
-        added_at = tf.boolean_mask(positions, is_added)
-        added = tf.boolean_mask(words.barrier_positions, is_added)
+        added_at = kept(positions, is_added)
+        added = kept(words.barrier_positions, is_added)
         span = tf.stack([tf.gather(begins, added), tf.gather(ends, added)], 1)
         total = tf.size(tokens.ids, tf.int64)
         taken = tf.scatter_nd(column(added_at), tf.ones_like(added_at), total[tf.newaxis])
@@ -231,7 +238,7 @@ def _mark_lost_fronts(stream: tf.Tensor, lost: tf.Tensor) -> tf.Tensor:
     """
     ends = positions_of(tf.equal(stream, ROW))
     row_starts = tf.concat([[0], ends[:-1] + 1], 0)
-    positions = tf.boolean_mask(row_starts, lost)
+    positions = kept(row_starts, lost)
     index = splice(tf.size(stream, tf.int64), positions, positions, 1)
     return tf.gather(tf.concat([stream, [GAP]], 0), index)
 
@@ -248,9 +255,9 @@ def _with_lost_fronts(
         source: int64 [m].
     """
     first = tf.equal(previous(stream, ROW), ROW)
-    lost = tf.boolean_mask(tf.logical_and(vanishes, first), first)
+    lost = kept(tf.logical_and(vanishes, first), first)
     ends = positions_of(tf.equal(normalized, ROW))
-    positions = tf.boolean_mask(tf.concat([[0], ends[:-1] + 1], 0), lost)
+    positions = kept(tf.concat([[0], ends[:-1] + 1], 0), lost)
     index = splice(tf.size(normalized, tf.int64), positions, positions, 1)
     return (
         tf.gather(tf.concat([normalized, [GAP]], 0), index),

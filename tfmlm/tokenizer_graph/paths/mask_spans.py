@@ -5,7 +5,14 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfmlm.tokenizer_graph.component import ROW, Spans, Tokens
-from tfmlm.tokenizer_graph.ops.shift import column, lower_bound, positions_of, previous, upper_bound
+from tfmlm.tokenizer_graph.ops.shift import (
+    column,
+    kept,
+    lower_bound,
+    positions_of,
+    previous,
+    upper_bound,
+)
 
 
 def literal_spans(texts: tf.Tensor, content: str | None) -> tuple[tf.Tensor, tf.Tensor]:
@@ -57,10 +64,10 @@ def align(
     same = tf.equal(_differences(in_text), _differences(in_ids))
     text_row = lower_bound(row_ends, positions)
     id_row = upper_bound(tokens.splits[1:], literal)
-    target = lower_bound(mask_positions, tf.boolean_mask(literal, tf.gather(same, id_row)))
+    target = lower_bound(mask_positions, kept(literal, tf.gather(same, id_row)))
     # scattered with one added, so that what is left out comes to -1
     shape = tf.stack([tf.size(mask_positions, tf.int64), 2])
-    known = tf.boolean_mask(span, tf.gather(same, text_row))
+    known = kept(span, tf.gather(same, text_row))
     return Spans(tokens, tf.scatter_nd(column(target), known + 1, shape) - 1, splits)
 
 

@@ -6,6 +6,7 @@ https://github.com/huggingface/tokenizers/blob/v0.22.2/tokenizers/src/pre_tokeni
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 import numpy as np
@@ -16,6 +17,7 @@ from tfmlm.tokenizer_graph import spec as specs
 from tfmlm.tokenizer_graph.component import BuildContext, Tokens
 from tfmlm.tokenizer_graph.ops.byte_alphabet import byte_characters
 from tfmlm.tokenizer_graph.ops.regex import rust_class
+from tfmlm.tokenizer_graph.ops.shift import kept
 from tfmlm.tokenizer_graph.ops.tables import constant
 
 
@@ -27,20 +29,25 @@ class Trim(tf.Module):
         post_processor = context.spec.post_processor
         self._steps = [] if post_processor is None else list(_trimming(post_processor))
         self._by_text = isinstance(context.spec.model, (specs.Unigram, specs.WordLevel))
-        if not self._steps or self._by_text:
-            return
-        space = {chr(byte_characters()[0x20]), *map(chr, rust_class(r"\s").tolist())}
-        vocab = context.tokenizer.get_vocab()
+        self._context = context
+
+    @functools.cached_property
+    def _counts(self) -> tf.Tensor | np.ndarray:
+        """Whitespace before, and behind, the text of each id, and if it is all: int64 [ids, 3]."""
+        context = self._context
+        space = "".join(map(chr, [byte_characters()[0x20], *rust_class(r"\s").tolist()]))
         rust = context.tokenizer
+        vocab = rust.get_vocab()
         normalize = rust.normalizer.normalize_str if rust.normalizer else str
         texts = {number: token for token, number in vocab.items()}
         for added in context.spec.added_tokens:
             texts[added.id] = normalize(added.content) if added.normalized else added.content
         counts = np.zeros((max(texts) + 1, 3), np.int64)
         for number, text in texts.items():
-            leading = _leading(text, space)
-            counts[number] = [leading, _leading(text[::-1], space), leading == len(text)]
-        self._counts = constant(counts)
+            leading = len(text) - len(text.lstrip(space))
+            trailing = len(text) - len(text.rstrip(space))
+            counts[number] = [leading, trailing, leading == len(text)]
+        return constant(counts)
 
     def __call__(self, tokens: Tokens, offsets: tf.Tensor, stripped: tf.Tensor) -> tf.Tensor:
         """Offsets of rows, int64 [m, 2] -> int64 [m, 2].
@@ -72,7 +79,7 @@ class Trim(tf.Module):
         start, end = tf.unstack(offsets, axis=1)
         if add_prefix_space:  # the space that was put before the text is none of its own
             count = tf.size(tokens.ids, tf.int64)
-            first = tf.boolean_mask(tokens.splits[:-1], tokens.splits[:-1] < tokens.splits[1:])
+            first = kept(tokens.splits[:-1], tokens.splits[:-1] < tokens.splits[1:])
             is_first = tf.scatter_nd(first[:, tf.newaxis], tf.ones_like(first), count[tf.newaxis])
             is_first = tf.logical_or(is_first > 0, tf.equal(start, 0))
             leading = tf.where(is_first & tf.equal(leading, 1), 0, leading)
@@ -91,7 +98,3 @@ def _trimming(spec: specs.Component) -> Iterator[bool]:
     kinds = specs.RobertaProcessing | specs.ByteLevelPostProcessor
     if isinstance(spec, kinds) and spec.trim_offsets:
         yield spec.add_prefix_space
-
-
-def _leading(text: str, space: set[str]) -> int:
-    return next((k for k, c in enumerate(text) if c not in space), len(text))

@@ -19,12 +19,7 @@ class WordPiece(Component):
 
     def check(self, path: str) -> None:
         _check_vocab(self.vocab, path)
-        if self.unk_token not in self.vocab:
-            raise UnsupportedTokenizerError(
-                f"{path}.unk_token",
-                f"{self.unk_token!r}, which is not in the vocabulary",
-                "an unknown token that the vocabulary holds",
-            )
+        _check_unknown(self.unk_token, self.vocab, path, "an unknown token that it holds")
 
 
 @component("model", "WordLevel")
@@ -35,12 +30,7 @@ class WordLevel(Component):
 
     def check(self, path: str) -> None:
         _check_vocab(self.vocab, path)
-        if self.unk_token not in self.vocab:
-            raise UnsupportedTokenizerError(
-                f"{path}.unk_token",
-                f"{self.unk_token!r}, which is not in the vocabulary",
-                "an unknown token that the vocabulary holds",
-            )
+        _check_unknown(self.unk_token, self.vocab, path, "an unknown token that it holds")
 
 
 @component("model", "BPE")
@@ -64,12 +54,8 @@ class BPE(Component):
                 f"{self.dropout}: merges left out at random have no exact ids",
                 "no dropout",
             )
-        if self.unk_token is not None and self.unk_token not in self.vocab:
-            raise UnsupportedTokenizerError(
-                f"{path}.unk_token",
-                f"{self.unk_token!r}, which is not in the vocabulary",
-                "null, or a token that the vocabulary holds",
-            )
+        if self.unk_token is not None:
+            _check_unknown(self.unk_token, self.vocab, path, "null, or a token that it holds")
 
 
 @component("model", "Unigram")
@@ -84,6 +70,13 @@ class Unigram(Component):
             raise UnsupportedTokenizerError(
                 f"{path}.unk_id", repr(self.unk_id), "the id of a token of the vocabulary"
             )
+
+
+def _check_unknown(token: str, vocab: Mapping[str, int], path: str, supported: str) -> None:
+    if token not in vocab:
+        raise UnsupportedTokenizerError(
+            f"{path}.unk_token", f"{token!r}, which is not in the vocabulary", supported
+        )
 
 
 def _check_vocab(vocab: Mapping[str, int], path: str) -> None:
