@@ -123,8 +123,16 @@ def test_one_value_stands_for_all_rows_of_a_signature():
     assert fill.predict("fill_mask_top_k", {"text": "a [MASK]", "top_k": 3})["token"].tolist() == (
         expected
     )
-    both = fill.predict("fill_mask_top_k", {"text": ["a [MASK]", b"a [MASK]"], "top_k": 3})
-    assert both["token"].tolist() == expected * 2
+    pair = ["a [MASK]", b"a [MASK]"]
+    for both in (
+        pair,
+        tuple(pair),
+        np.array(pair, object),
+        np.array(pair, str),
+        np.array(pair, bytes),
+    ):
+        answer = fill.predict("fill_mask_top_k", {"text": both, "top_k": 3})
+        assert answer["token"].tolist() == expected * 2
     words = fill.predict("fill_mask_targets", {"text": ["a [MASK]"] * 2, "targets": ["x", "y"]})
     assert words["token"].shape == (2, 1, 2)
     assert fill.fill_arrays("a [MASK]")["token"].shape == (1, 1, 5)
