@@ -327,3 +327,18 @@ def test_a_changed_table_entry_is_noticed(entry):
     ids[ids == token_id] += 1
     model._ids = tf.constant(ids)
     assert differences(graph, rust, texts)
+
+
+def test_what_is_made_when_first_asked_for_may_be_asked_for_in_a_graph():
+    """Offsets beside TF Text's op, and decoding: the first call of each is in a `tf.function`."""
+    tokenizer = trained.bert_cased()
+    graph = tfmlm.GraphTokenizer.from_tokenizer(tokenizer, ops="text")
+    texts = ["Größe, [MASK]!", "", "a b"]
+    call = tf.function(lambda texts: (graph.offsets(texts)[0], graph.decode(graph.tokenize(texts))))
+    rust = tokenizer.backend_tokenizer
+    encodings = rust.encode_batch(texts, add_special_tokens=False)
+    for _ in range(2):
+        offsets, decoded = call(tf.constant(texts))
+        assert offsets.to_list() == [[list(pair) for pair in e.offsets] for e in encodings]
+        ids = graph.tokenize(texts)
+        assert decoded.numpy().tolist() == graph.decode(ids).numpy().tolist()

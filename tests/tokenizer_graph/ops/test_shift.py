@@ -34,3 +34,25 @@ def test_bounds_as_in_numpy() -> None:
         got = call(tf.constant(ascending), tf.constant(values))
         assert got.dtype == tf.int64
         assert got.numpy().tolist() == np.searchsorted(ascending, values, side).tolist()
+
+
+def test_kept_as_a_boolean_mask() -> None:
+    rng = np.random.default_rng(1)
+    for shape in ((0,), (9,), (9, 2)):
+        values, flags = rng.integers(0, 50, shape), rng.random(shape[0]) < 0.5
+        got = shift.kept(tf.constant(values), tf.constant(flags))
+        assert got.numpy().tolist() == values[flags].tolist()
+
+
+def test_closure_as_one_jump_after_another() -> None:
+    rng = np.random.default_rng(2)
+    for size in (1, 2, 7, 40):
+        jump, reached = rng.integers(0, size, size), rng.random(size) < 0.2
+        wanted = reached.copy()
+        for start in np.flatnonzero(reached):
+            at = start
+            for _ in range(size):
+                at = jump[at]
+                wanted[at] = True
+        got = shift.closure(tf.constant(reached), tf.constant(jump))
+        assert got.numpy().tolist() == wanted.tolist()
