@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+import tensorflow as tf
 
 from tfmlm.errors import UserError
 from tfmlm.export.columns import NotText, describe, one_text, rows
@@ -33,7 +34,17 @@ def test_columns(column) -> None:
     assert list(rows(column)) == WANT
 
 
-@pytest.mark.parametrize("text", ["a", b"a", bytearray(b"a"), np.array("a"), pa.scalar("a")])
+def test_tensors() -> None:
+    texts = tf.constant(["a", "é"])
+    for column in (texts, list(texts), tf.data.Dataset.from_tensor_slices(texts)):
+        assert not one_text(column)
+        assert list(rows(column)) == [b"a", "é".encode()]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a", b"a", bytearray(b"a"), np.array("a"), np.array(b"a"), pa.scalar("a"), tf.constant("a")],
+)
 def test_one_text(text) -> None:
     assert one_text(text) and list(rows(text)) == [b"a"]
 
@@ -47,6 +58,8 @@ def test_one_text(text) -> None:
         ({"text": ["a"]}, "is a dict"),
         (np.array([["a"]]), "2 dimensions"),
         (7, "Received: int"),
+        (tf.constant([1, 2]), "texts are numbers"),
+        (tf.constant([["a"]]), "2 dimensions"),
     ],
 )
 def test_what_is_no_column(given, message: str) -> None:

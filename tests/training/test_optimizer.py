@@ -79,6 +79,21 @@ def test_wrong_numbers() -> None:
         create_optimizer(1e-3, 0)
     with pytest.raises(UserError, match="choose from linear"):
         create_optimizer(1e-3, 10, schedule="step")
+    for name, value in (
+        ("learning_rate", float("nan")),
+        ("init_lr", -1.0),
+        ("learning_rate", "1e-3"),
+        ("num_warmup_steps", "2"),
+        ("adam_beta1", 1.5),
+        ("beta_2", 1.0),
+        ("epsilon", -1e-8),
+        ("weight_decay_rate", float("inf")),
+        ("max_grad_norm", "1"),
+    ):
+        rate = {} if name in ("learning_rate", "init_lr") else {"learning_rate": 1e-3}
+        with pytest.raises(UserError, match=f"must be a number of at least 0.*{value}"):
+            create_optimizer(num_train_steps=10, **{**rate, name: value})
+    create_optimizer(np.float32(1e-3), np.int64(10), np.int32(2), beta_1=0.0)
 
 
 def test_keywords_of_transformers_give_its_optimizer() -> None:

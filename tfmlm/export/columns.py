@@ -30,6 +30,7 @@ def one_text(texts: Any) -> bool:
     return (
         isinstance(texts, str | bytes | bytearray)
         or (isinstance(texts, np.ndarray) and texts.ndim == 0)
+        or (_is_tensor(texts) and texts.shape.rank == 0)
         or hasattr(texts, "as_py")
     )
 
@@ -39,7 +40,7 @@ def rows(texts: Any) -> Iterator[bytes | NotText | None]:
 
     Args:
         texts: an iterable of strings or bytes (also a generator), a numpy array, a pandas Series,
-            a pyarrow Array or ChunkedArray. Lone surrogates become question marks. Missing values
+            a pyarrow Array or ChunkedArray, an eager tensor or a `tf.data.Dataset`. Lone surrogates become question marks. Missing values
             are None, NaN, NaT, pandas' NA and Arrow's nulls.
 
     Raises:
@@ -53,7 +54,15 @@ def describe(row: NotText | None) -> str:
     return "is missing (None or NaN)" if row is None else f"is of type {row.kind}, not a text"
 
 
+def _is_tensor(value: Any) -> bool:
+    """Whether it is an eager tensor; TensorFlow is not imported to find out."""
+    tensorflow = sys.modules.get("tensorflow")
+    return tensorflow is not None and tensorflow.is_tensor(value) and hasattr(value, "numpy")
+
+
 def _values(texts: Any) -> Iterable[Any]:
+    if _is_tensor(texts):
+        texts = np.asarray(texts.numpy())
     if one_text(texts):
         return [texts.item() if isinstance(texts, np.ndarray) else texts]
     arrow = sys.modules.get("pyarrow")
@@ -112,6 +121,8 @@ def _row(value: Any) -> bytes | NotText | None:
         return value.encode("utf-8", "replace")
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value)
+    if _is_tensor(value) and value.shape.rank == 0:
+        return _row(value.numpy())
     if _missing(value):
         return None
     if hasattr(value, "as_py"):

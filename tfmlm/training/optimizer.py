@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -212,6 +214,9 @@ def create_optimizer(
         "global_clipnorm": norm or None,
         "clipnorm": adam_clipnorm or None,
     }
+    _require_number("weight_decay", decay)
+    for name, value in given.items():
+        _require_number(name, value, below=1.0 if name.startswith("beta") else math.inf)
     optimizer = MaskedLMAdamWeightDecay(
         rate,
         weight_decay_rate=decay,
@@ -241,6 +246,9 @@ def _by_steps(
         raise UserError("learning_rate is missing")
     if num_train_steps is None:
         raise UserError("num_train_steps is missing")
+    _require_number("learning_rate", peak)
+    _require_number("num_train_steps", num_train_steps)
+    _require_number("num_warmup_steps", num_warmup_steps)
     if num_train_steps < 1:
         raise UserError(f"num_train_steps is {num_train_steps}; it must be at least 1")
     if not 0 <= num_warmup_steps <= num_train_steps:
@@ -260,6 +268,20 @@ def _by_steps(
         decay_steps,
         decay_shape,
     )
+
+
+def _require_number(name: str, value: float | None, below: float = math.inf) -> None:
+    """Proves that a setting, if it is given, is a number from 0 up to `below`.
+
+    Raises:
+        UserError: it is not.
+    """
+    if value is None:
+        return
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not is_number or not 0 <= value < below:
+        limit = "a number of at least 0" + (f" and below {below:g}" if below < math.inf else "")
+        raise UserError(f"{name} must be {limit}. Received: {value!r}")
 
 
 def _one(name: str, value: float | None, other: str, same: float | None) -> float | None:
