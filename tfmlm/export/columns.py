@@ -40,8 +40,8 @@ def rows(texts: Any) -> Iterator[bytes | NotText | None]:
 
     Args:
         texts: an iterable of strings or bytes (also a generator), a numpy array, a pandas Series,
-            a pyarrow Array or ChunkedArray, an eager tensor or a `tf.data.Dataset`. Lone surrogates become question marks. Missing values
-            are None, NaN, NaT, pandas' NA and Arrow's nulls.
+            a pyarrow Array or ChunkedArray, an eager tensor or a `tf.data.Dataset`. Lone surrogates
+            become question marks. Missing values are None, NaN, NaT, pandas' NA and Arrow's nulls.
 
     Raises:
         UserError: it is no column, or a column of numbers.
