@@ -53,3 +53,15 @@ def test_a_code_point_that_becomes_too_many() -> None:
 def test_only_large_constants_and_strings_are_tensors() -> None:
     assert isinstance(constant([1, 2]), np.ndarray)
     assert tf.is_tensor(constant(np.zeros(257))) and tf.is_tensor(constant(["a"]))
+
+
+def test_constants_made_while_a_graph_is_traced() -> None:
+    made = {}
+
+    @tf.function
+    def first() -> tuple[tf.Tensor, tf.Tensor]:
+        made["few"], made["many"] = constant([7, 2]), constant(np.arange(300))
+        return tf.gather(made["few"], 0), tf.gather(made["many"], 299)
+
+    assert [int(value) for value in first()] == [7, 299]
+    assert isinstance(made["few"], np.ndarray) and int(made["many"][299]) == 299

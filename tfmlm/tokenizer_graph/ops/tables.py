@@ -39,7 +39,7 @@ def constant(array: Any, dtype: Any = None) -> Any:
     """
     with tf.init_scope():
         tensor = tf.constant(array, dtype=dtype)
-    small = tensor.dtype != tf.string and tf.size(tensor) <= SMALL
+    small = tensor.dtype != tf.string and tensor.shape.num_elements() <= SMALL
     return tensor.numpy() if small else tensor
 
 
