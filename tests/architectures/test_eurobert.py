@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from transformers import AutoConfig
 
 from tests.architectures.reference import assert_equal, load, make_checkpoints, python_with
-from tests.small_models import small_model
 from tfmlm.architectures import eurobert
 from tfmlm.architectures.eurobert_config import EuroBertConfig
-from tfmlm.errors import UserError
 
 _BASE: dict[str, Any] = {
     "vocab_size": 99,
@@ -115,35 +111,6 @@ def test_mistakes_are_noticed(
     MUTATIONS[mistake](monkeypatch, model)
     with pytest.raises(AssertionError, match="logits differ"):
         assert_equal(model, checkpoints, "usual")
-
-
-def test_the_config_of_the_hub_is_read_and_written(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text(
-        json.dumps({"model_type": "eurobert", "rope_theta": 250000, "vocab_size": 7})
-    )
-    config = AutoConfig.from_pretrained(tmp_path)
-    assert type(config) is EuroBertConfig
-    config.save_pretrained(tmp_path)
-    written = json.loads((tmp_path / "config.json").read_text())
-    assert written["rope_theta"] == 250000.0
-    assert written["tie_word_embeddings"] is False
-    assert "rope_parameters" not in written
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"rope_scaling": {"type": "linear", "factor": 2.0}}, "rope_scaling: rope_type 'linear'"),
-        ({"rope_parameters": {"rope_type": "llama3"}}, "rope_parameters: rope_type 'llama3'"),
-        ({"num_key_value_heads": 3}, "not a multiple of num_key_value_heads 3"),
-        ({"num_attention_heads": 5}, "not a multiple of num_attention_heads 5"),
-        ({"head_dim": 7}, "even"),
-        ({"hidden_act": "xielu"}, "hidden_act is 'xielu'"),
-    ],
-)
-def test_what_cannot_be_exact_is_refused(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        small_model("eurobert", **{"num_key_value_heads": 4, **options})
 
 
 def test_new_models_are_initialised_as_the_reference_does() -> None:

@@ -1,4 +1,4 @@
-"""The demo, shortened, as a user runs it; and its corpus."""
+"""The demo, shortened, as a user runs it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,6 @@ from pathlib import Path
 
 import pytest
 import tensorflow as tf
-
-from tfmlm.demo import corpus
-from tfmlm.demo.corpus import python_documentation
-from tfmlm.errors import UserError
 
 
 def demo(
@@ -100,17 +96,3 @@ def test_a_foreign_folder_and_a_file_are_refused(tmp_path: Path) -> None:
     done = demo("--output_dir", "mine.txt", cwd=tmp_path, home=tmp_path, expect=2)
     assert "is a file" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
-
-
-def test_the_corpus_is_clean_and_the_same_every_time() -> None:
-    paragraphs = python_documentation()
-    assert paragraphs == python_documentation()
-    assert sum(len(p) + 1 for p in paragraphs) >= corpus.MINIMUM_BYTES
-    assert len(set(paragraphs)) == len(paragraphs)
-    assert not any(">>>" in p or "\n" in p or "`" in p for p in paragraphs)
-
-
-def test_a_python_without_documentation_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(corpus, "_docstrings", lambda: iter(()))
-    with pytest.raises(UserError, match="--train_file"):
-        python_documentation()

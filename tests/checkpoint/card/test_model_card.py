@@ -14,12 +14,10 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 from huggingface_hub.repocard import metadata_load
-from huggingface_hub.utils import HFValidationError, validate_repo_id
+from huggingface_hub.utils import validate_repo_id
 
 from tests.architectures.reference import python_with
 from tests.hub.small import TOKEN, make_folder, make_model
-from tfmlm.checkpoint.card.examples import fill, widget_sentences
-from tfmlm.checkpoint.card.metadata import hub_name
 from tfmlm.checkpoint.card.model_card import card_from_keras, model_card, with_training_loss
 
 ROOT = Path(__file__).parents[3]
@@ -162,23 +160,6 @@ def test_how_to_serve_it():
     assert "/v1/models/news-model:predict" in text and "tensorflow/serving" in text
 
 
-@pytest.mark.parametrize("code", ["de", "zh", "ar"])
-def test_widget_sentences_in_the_models_language(code):
-    assert widget_sentences("[MASK]", [code]) != widget_sentences("[MASK]", ["en"])
-    assert widget_sentences("[MASK]", ["xx", code]) == widget_sentences("[MASK]", [code])
-    assert widget_sentences("[MASK]", ["xx"]) == widget_sentences("[MASK]", ["en"])
-
-
-def test_names_that_can_be_on_the_hub(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "here").mkdir()
-    assert hub_name("roberta-base") and hub_name("ada/model.v1")
-    for name in ("here", "/abs/path", "a/b/c", "", None, "with space"):
-        assert hub_name(name) is None
-    with pytest.raises(HFValidationError):
-        validate_repo_id("with space")
-
-
 def test_training_loss_between_evaluations():
     curve = [
         {"step": 4, "epoch": 0.4, "loss": 4.0},
@@ -192,21 +173,6 @@ def test_training_loss_between_evaluations():
     by_epoch = with_training_loss([], curve)
     assert [(row["step"], row["loss"]) for row in by_epoch] == [(8, 3.5), (12, 2.0)]
     assert with_training_loss([], []) == []
-
-
-def test_examples_are_the_pipelines(tokenizer):
-    from transformers import FillMaskPipeline
-
-    model = make_model(compiled=False)
-    (filled,) = fill(model, tokenizer, ["the [MASK] sat"], top_k=2)
-    expected = FillMaskPipeline(model=model, tokenizer=tokenizer, framework="tf")("the [MASK] sat")
-    assert filled.words == tuple((e["token_str"], e["score"]) for e in expected[:2])
-    text = card(model=model, tokenizer=tokenizer, mask_token="[MASK]")
-    assert "## Examples" in text and "(bert, " in text
-
-
-def test_a_model_that_cannot_be_run_gives_no_examples(tokenizer):
-    assert fill(object(), tokenizer, ["the [MASK]"]) == []
 
 
 def test_the_card_of_a_keras_run(tmp_path, tokenizer, caplog):
