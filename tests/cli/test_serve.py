@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from tfmlm.cli.main import main
-from tfmlm.serve.engine import model_server_command
 
 
 def tfmlm(*arguments: str, path: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -96,13 +95,6 @@ def test_the_other_engine_gets_the_flags(tmp_path: Path) -> None:
         "--prefer_tflite_model=false",
         "--rest_api_port=8501",
     ]
-
-
-def test_a_relative_folder_is_made_absolute() -> None:
-    command = model_server_command("x", {"model_base_path": "export"})
-    assert f"--model_base_path={Path('export').absolute()}" in command
-    command = model_server_command("x", {"model_base_path": "s3://bucket/export"})
-    assert "--model_base_path=s3://bucket/export" in command
 
 
 def test_start_failures_exit_with_1(tmp_path: Path) -> None:

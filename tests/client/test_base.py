@@ -241,11 +241,6 @@ def test_timeouts() -> None:
             grpc_client.fill(ONE_MASK)
 
 
-def test_something_else_answers(toy_server: Address) -> None:
-    with pytest.raises(ServingError, match="NOT_FOUND: HTTP 404"):
-        RestClient(f"{toy_server.rest}/elsewhere/v1/models/mlm").fill(ONE_MASK)
-
-
 def test_no_tensorflow_in_the_process(toy_server: Address) -> None:
     program = f"""
 import sys, asyncio

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from tensorflow.core.protobuf import meta_graph_pb2
 
 from tfmlm.serve.json_tensors import read_body, read_inputs, write_outputs
-from tfmlm.serve.json_text import debug_text
 from tfmlm.serve.status import StatusError
 
 
@@ -133,12 +132,3 @@ def test_any_json_is_read_or_refused(value: Any) -> None:
                 read_inputs(document, infos(x=dtype))
             except StatusError as error:
                 assert error.code == "INVALID_ARGUMENT"
-
-
-def test_debug_text() -> None:
-    # RapidJSON indents by all levels, arrays too, though these are on one line
-    assert debug_text({"a": [1, {"b": None}], "c": {}}) == (
-        '{\n    "a": [1, {\n            "b": null\n        }],\n    "c": {}\n}'
-    )
-    assert debug_text("ü") == '"ü"'
-    assert len(debug_text(["x" * 50] * 100)) < 320

@@ -76,17 +76,6 @@ def test_what_pandas_writes(tmp_path: Path, orient) -> None:
     assert read(tmp_path / "a.json", column)[0] == ["one", "two"]
 
 
-def test_values_one_after_another_in_a_json_file(tmp_path: Path) -> None:
-    for separator in ("\n", "\n\n", " "):
-        content = separator.join(json.dumps(row, indent=1) for row in ROWS)
-        assert texts_of(tmp_path / "a.json", content) == ["one", "two"]
-
-
-def test_a_long_list_is_read_piece_by_piece(tmp_path: Path) -> None:
-    rows = [{"text": f"{i} " + "x" * (i % 977)} for i in range(6000)]
-    assert texts_of(tmp_path / "a.json", json.dumps(rows)) == [row["text"] for row in rows]
-
-
 @pytest.mark.parametrize("name", ["a.json", "a.jsonl"])
 def test_a_lone_surrogate_is_left_out_and_named(tmp_path: Path, name) -> None:
     texts = ['"before"', '"bad \\ud800 half"', '"pair \\ud83d\\ude00"', '"after"']
@@ -98,13 +87,6 @@ def test_a_lone_surrogate_is_left_out_and_named(tmp_path: Path, name) -> None:
     assert sentence == (
         f"3 texts of column text of {name}; 1 row left out ({where}: a lone surrogate)"
     )
-
-
-def test_numbers_among_texts_are_as_written(tmp_path: Path) -> None:
-    rows = ['"words"', "7", "1.50", "true", "null", "1e3", '"end"', "0"]
-    content = "\n".join(f'{{"text": {row}}}' for row in rows)
-    expected = ["words", "7", "1.50", "true", "1e3", "end", "0"]
-    assert texts_of(tmp_path / "a.jsonl", content) == expected
 
 
 def test_texts_that_come_late_or_are_missing(tmp_path: Path) -> None:
