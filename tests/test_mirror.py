@@ -9,12 +9,6 @@ ROOT = Path(__file__).parents[1]
 ELSEWHERE = {
     "__main__",
     "_version",
-    "batch/schema",
-    "batch/shards",
-    "batch/workers",
-    "checkpoint/_repair",
-    "checkpoint/optimizer_state",
-    "checkpoint/unwrapped",
     "cli/_arguments",
     "cli/_fill_output",
     "cli/_fill_targets",
@@ -60,12 +54,6 @@ ELSEWHERE = {
     "tokenizer_graph/pre_tokenizers/gpt2_split",
     "tokenizer_graph/pre_tokenizers/in_place",
     "tokenizer_graph/pre_tokenizers/split_at",
-    "training/corpora",
-    "training/data",
-    "training/evaluate",
-    "training/report",
-    "training/strategy",
-    "training/surgery/reads",
 }
 
 
