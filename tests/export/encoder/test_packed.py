@@ -9,7 +9,7 @@ import tensorflow as tf
 from tests.small_models import small_model
 from tfmlm.checkpoint.frame import Frame
 from tfmlm.export.encoder.packed import PackedPredictor
-from tfmlm.export.encoder.packed_parts import ARCHITECTURES, is_packable
+from tfmlm.export.encoder.packed_parts import ARCHITECTURES
 from tfmlm.export.encoder.predictor import ModelPredictor, TokenTypes
 
 BATCHES = {
@@ -73,13 +73,6 @@ def test_token_types_of_the_tokenizer(types):
 
 def _numbers(variables):
     return sum(v.shape.num_elements() for v in variables)
-
-
-def test_what_is_left_to_transformers():
-    assert not is_packable(small_model("albert"))
-    relative = small_model("bert", position_embedding_type="relative_key")
-    assert not is_packable(relative)
-    assert is_packable(small_model("bert"))
 
 
 def test_a_row_that_attends_to_nothing():
