@@ -26,11 +26,6 @@ ELSEWHERE = {
     "serve/service",
     "serve/status",
     "serve/warmup",
-    "tokenizer_graph/paths/choose",
-    "tokenizer_graph/paths/general",
-    "tokenizer_graph/paths/wordpiece",
-    "tokenizer_graph/paths/wordpiece_rows",
-    "tokenizer_graph/paths/wordpiece_strings",
 }
 
 
