@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 
 import pytest
 
@@ -173,25 +172,7 @@ def test_errors_of_a_file_count_its_lines(server, tmp_path, capsys):
     assert "(line 3001: " in run(capsys, bert().path, "--file", file)[2]
 
 
-def test_texts_are_looked_at_before_a_model_is_loaded(tmp_path, capsys):
-    folder = tmp_path / "checkpoint"
-    shutil.copytree(bert_checkpoint(), folder)
-    (folder / "model.safetensors").write_bytes(b"no weights")
-    assert "the text holds no [MASK]" in run(capsys, folder, "nothing to fill")[2]
-    export = tmp_path / "export"
-    shutil.copytree(bert().path, export / "1")
-    (export / "1" / "saved_model.pb").write_bytes(b"no graph")
-    assert "text 2 holds no [MASK]" in run(capsys, export, TEXT, "nothing to fill")[2]
-
-
 def test_probabilities_are_per_cents(capsys):
     _, out, _ = run(capsys, bert().path, TEXT, "--top_k", 50)
     assert out.count(" %") == 50
     assert "e-0" not in out
-
-
-def test_names_of_the_hub(monkeypatch, capsys):
-    for name in ("bert-base-uncased", "distilroberta-base", "user/model"):
-        code, _, err = run(capsys, name, TEXT)
-        assert code == 2
-        assert "no folder" not in err and name in err
