@@ -10,6 +10,23 @@ from tfmlm.serve.status import too_many_rows
 
 
 def test_every_code_of_grpc_has_an_http_status_and_back() -> None:
+    by_status = {
+        status: {code for code, its in HTTP_STATUS.items() if its == status}
+        for status in sorted(set(HTTP_STATUS.values()))
+    }
+    assert by_status == {  # as ToHTTPStatusCode of TensorFlow Serving has it
+        400: {"INVALID_ARGUMENT", "FAILED_PRECONDITION", "OUT_OF_RANGE"},
+        401: {"UNAUTHENTICATED"},
+        403: {"PERMISSION_DENIED"},
+        404: {"NOT_FOUND"},
+        409: {"ALREADY_EXISTS", "ABORTED"},
+        429: {"RESOURCE_EXHAUSTED"},
+        499: {"CANCELLED"},
+        500: {"UNKNOWN", "INTERNAL", "DATA_LOSS"},
+        501: {"UNIMPLEMENTED"},
+        503: {"UNAVAILABLE"},
+        504: {"DEADLINE_EXCEEDED"},
+    }
     assert set(HTTP_STATUS) == {code.name for code in grpc.StatusCode} - {"OK"}
     for code, status in HTTP_STATUS.items():
         assert HTTP_STATUS[code_of_http_status(status)] == status
