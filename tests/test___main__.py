@@ -11,15 +11,18 @@ from pathlib import Path
 import pytest
 
 
-@pytest.mark.parametrize(("flag", "code"), [("--version", 0), ("--no-such-flag", 2)])
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(["--version"], 0), (["--no-such-flag"], 2), (["inspect", "no such folder"], 2)],
+)
 def test_it_is_the_console_script(
-    flag: str, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+    arguments: list[str], code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     setup = configparser.ConfigParser()
     setup.read(Path(__file__).parents[1] / "setup.cfg")
     name, _, target = setup["options.entry_points"]["console_scripts"].strip().partition(" = ")
     module, _, function = target.partition(":")
-    monkeypatch.setattr(sys, "argv", [name, flag])
+    monkeypatch.setattr(sys, "argv", [name, *arguments])
     said = []
     for run in (
         lambda: sys.exit(getattr(importlib.import_module(module), function)()),
