@@ -10,9 +10,11 @@ import pytest
 import tensorflow as tf
 
 from tests.small_models import ARCHITECTURES, small_config, small_model
+from tests.training import small
 from tfmlm.checkpoint.limits import (
     DEFAULT_LENGTH,
     block_length,
+    id_count,
     position_limit,
     require_ids,
     tokenizer_limit,
@@ -138,3 +140,14 @@ def test_ids_that_the_model_does_not_have() -> None:
     words.mask_token_id, words.get_vocab = 4, lambda: {"a": 100}
     with pytest.raises(UserError, match="the id 100, the model only 99 ids"):
         require_ids(config, words)
+
+
+def test_ids_of_a_vocabulary_with_holes_are_counted_to_the_largest() -> None:
+    tokenizer = small.tokenizer_with_holes()
+    largest = max(tokenizer.get_vocab().values())
+    assert id_count(tokenizer) == largest + 1 > len(tokenizer)
+    plain = small.tokenizer()
+    assert id_count(plain) == len(plain)
+    require_ids(small_config("bert", vocab_size=largest + 1), tokenizer)
+    with pytest.raises(UserError, match=f"has the id {largest}, the model only {largest} ids"):
+        require_ids(small_config("bert", vocab_size=largest), tokenizer)

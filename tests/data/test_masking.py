@@ -60,6 +60,18 @@ def test_everything_drawn_and_everything_kept() -> None:
     assert (labels != IGNORED).any()
 
 
+def test_ids_that_no_token_has_are_never_drawn() -> None:
+    tokenizer = small.tokenizer_with_holes()
+    used = set(tokenizer.get_vocab().values()) - set(tokenizer.all_special_ids)
+    vocabulary = Vocabulary.of(tokenizer)
+    assert set(vocabulary.drawable_ids()) == used
+    packed = np.full([400, 40], max(used), np.int32)
+    config = MaskingConfig(mlm_probability=1, mask_replace_prob=0, random_replace_prob=1)
+    tokens, labels = Masker(config, vocabulary, 1, 40)(tf.constant(packed), 0)
+    assert (labels.numpy() == max(used)).all()
+    assert set(tokens.ids.numpy().ravel()) == used
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_specials_and_padding_are_never_selected_and_each_row_has_one(kind: str, mode: str) -> None:

@@ -44,6 +44,29 @@ def tokenizer(kind: str = "bpe", size: int = 400) -> Any:
     return train_tokenizer(iterable_corpus(lines()), kind, size)
 
 
+@functools.lru_cache
+def tokenizer_with_holes() -> Any:
+    """Words by spaces, with ids that no token has: 0 to 5, and every seventh from 20 on."""
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Whitespace
+    from tokenizers.processors import TemplateProcessing
+    from transformers import PreTrainedTokenizerFast
+
+    words = sorted({word for line in lines() for word in line.split() if word.isalpha()})
+    vocabulary = {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "[MASK]": 5}
+    vocabulary |= {word: 20 + 7 * place for place, word in enumerate(words)}
+    backend = Tokenizer(WordLevel(vocabulary, unk_token="[UNK]"))
+    backend.pre_tokenizer = Whitespace()
+    backend.post_processor = TemplateProcessing(
+        "[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    names = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend, **{f"{name}_token": token for name, token in names.items()}
+    )
+
+
 def blocks(cache: Path, kind: str = "bpe", length: int = LENGTH, **options: Any) -> Any:
     """The lines as token blocks."""
     from tfmlm.data.blocks import build_blocks

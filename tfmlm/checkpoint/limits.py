@@ -119,6 +119,14 @@ def _checked(name: str, wanted: int, config: Any) -> int:
     return wanted
 
 
+def id_count(tokenizer: Any) -> int:
+    """Number of ids that a model needs for a tokenizer: its largest one and one.
+
+    That is more than its number of tokens where the vocabulary has holes.
+    """
+    return max(tokenizer.get_vocab().values()) + 1
+
+
 def require_ids(config: Any, tokenizer: Any) -> None:
     """Raises `UserError` where the tokenizer has an id that the model has no embedding for."""
     size = vocabulary_size(config)
@@ -128,9 +136,8 @@ def require_ids(config: Any, tokenizer: Any) -> None:
             f"the mask token {tokenizer.mask_token} has the id {mask}, the model only {size} ids; "
             "take the model's own tokenizer"
         )
-    largest = max(tokenizer.get_vocab().values())
-    if largest >= size:
+    if id_count(tokenizer) > size:
         raise UserError(
-            f"the tokenizer has the id {largest}, the model only {size} ids; "
+            f"the tokenizer has the id {id_count(tokenizer) - 1}, the model only {size} ids; "
             "take the model's own tokenizer, or call model.resize_token_embeddings and train"
         )

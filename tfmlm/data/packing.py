@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from tfmlm.checkpoint.frame import frame_of, skipped_ids
+from tfmlm.checkpoint.limits import id_count
 from tfmlm.errors import UserError
 
 ID_BITS = 24
@@ -57,7 +58,7 @@ class Vocabulary:
     """What masking needs to know of a tokenizer.
 
     Attributes:
-        size: number of ids.
+        size: number of ids, those of holes in the vocabulary included.
         mask_id: id of the mask token.
         pad_id: id used for padding.
         special_ids: ids never masked and never drawn, sorted.
@@ -74,7 +75,7 @@ class Vocabulary:
         require_fast(tokenizer)
         if tokenizer.mask_token_id is None:
             raise UserError("the tokenizer has no mask token; choose a masked LM's tokenizer")
-        size = len(tokenizer)
+        size = id_count(tokenizer)
         special = {i for i in tokenizer.all_special_ids if i is not None}
         special |= set(skipped_ids(tokenizer))
         if model_vocab_size is not None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfmlm.checkpoint.limits import id_count
 from tfmlm.config import BlockConfig, TrainConfig
 from tfmlm.data.batch_growth import BatchGrowth
 from tfmlm.data.blocks import Blocks, build_blocks, split_rows
@@ -151,7 +152,7 @@ def prepare_run_data(
         steps_per_epoch=order.steps_per_epoch,
         phases=phases,
         checksum=blocks.checksum,
-        counts=blocks.token_counts(len(tokenizer), rows),
+        counts=blocks.token_counts(id_count(tokenizer), rows),
         held_out=HeldOut(other, held_rows) if len(held_rows) else None,
         batches=batches,
         mask_in_step=_late_masking(config, tokenizer, length),
@@ -222,7 +223,7 @@ def _streamed(
         steps_per_epoch=phases.total if phases else ENDLESS,
         phases=phases,
         checksum=f"stream of {train.name}",
-        counts=stream.token_counts(len(tokenizer)),
+        counts=stream.token_counts(id_count(tokenizer)),
         held_out=held_out,
         batches=batches,
         mask_in_step=_late_masking(config, tokenizer, length),

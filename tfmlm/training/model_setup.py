@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tfmlm.checkpoint._switches import require_obeyed
-from tfmlm.checkpoint.limits import vocabulary_size
+from tfmlm.checkpoint.limits import id_count, vocabulary_size
 from tfmlm.checkpoint.load import load_config
 from tfmlm.checkpoint.names import pytorch_names
 from tfmlm.errors import UserError
@@ -60,7 +60,7 @@ def _for_tokenizer(config: Any, overrides: str | None, tokenizer: Any) -> Any:
     for name in ("bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id", "mask_token_id"):
         if getattr(config, name, None) is not None:
             setattr(config, name, None)
-    config.vocab_size = len(tokenizer)
+    config.vocab_size = id_count(tokenizer)
     if tokenizer.pad_token_id is not None:
         config.pad_token_id = tokenizer.pad_token_id
     if hasattr(config, "pad_index"):
@@ -145,14 +145,14 @@ def _example(model: Any) -> dict[str, Any]:
 
 def fit_vocabulary(model: Any, tokenizer: Any, say: Callable[[str], None]) -> None:
     """Gives the model rows for tokens that its tokenizer has and it has not."""
-    size = vocabulary_size(model.config)
-    if len(tokenizer) > size:
-        say(f"The embeddings grow from {size:,} to {len(tokenizer):,} rows, as the tokenizer has")
+    size, wanted = vocabulary_size(model.config), id_count(tokenizer)
+    if wanted > size:
+        say(f"The embeddings grow from {size:,} to {wanted:,} rows, as the tokenizer has ids")
         try:
-            model.resize_token_embeddings(len(tokenizer))
+            model.resize_token_embeddings(wanted)
         except Exception as error:
             raise UserError(
-                f"the tokenizer has {len(tokenizer)} tokens, the model {size}, and its embeddings "
+                f"the tokenizer has {wanted} ids, the model {size}, and its embeddings "
                 f"cannot be resized ({type(error).__name__}); use the model's own tokenizer"
             ) from error
 
