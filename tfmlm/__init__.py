@@ -6,9 +6,9 @@ TensorFlow, which it sets up (Keras 2 through tf-keras, as transformers needs).
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from tfmlm._lazy import lazily
 from tfmlm._setup import setup as _setup
 from tfmlm._version import __version__
 
@@ -26,8 +26,8 @@ _LAZY = {
     "PushToHub": "tfmlm.hub",
     "load_model": "tfmlm.checkpoint.load",
     "load_tokenizer": "tfmlm.checkpoint.load",
+    "client": "tfmlm.client",
 }
-_LAZY_MODULES = {"client"}
 
 __all__ = [  # noqa: F822 (most of them are found by __getattr__)
     "BatchFiller",
@@ -54,16 +54,7 @@ if TYPE_CHECKING:
     from tfmlm.tokenizer_graph import GraphTokenizer
     from tfmlm.training import MaskedLMTrainer, create_optimizer, get_strategy
 
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        value = getattr(importlib.import_module(_LAZY[name]), name)
-    elif name in _LAZY_MODULES:
-        value = importlib.import_module(f"tfmlm.{name}")
-    else:
-        raise AttributeError(f"module 'tfmlm' has no attribute {name!r}")
-    globals()[name] = value
-    return value
+__getattr__ = lazily(__name__, _LAZY)
 
 
 def __dir__() -> list[str]:

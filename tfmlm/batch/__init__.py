@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tfmlm._lazy import lazily
 
 if TYPE_CHECKING:
     from tfmlm.batch.runner import BatchFiller
@@ -12,10 +13,4 @@ __all__ = ["BatchFiller"]
 
 _LAZY = {"BatchFiller": "tfmlm.batch.runner"}
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_LAZY[name]), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazily(__name__, _LAZY)

@@ -11,9 +11,9 @@ with RestClient("http://localhost:8501/v1/models/mlm") as client:
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from tfmlm._lazy import lazily
 from tfmlm.client.errors import ServingError
 from tfmlm.client.results import Answer, Fill, Scores
 from tfmlm.client.settings import Retries, Tls
@@ -41,8 +41,4 @@ _LAZY = {
     "connect": "tfmlm.client.address",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_LAZY[name]), name)
+__getattr__ = lazily(__name__, _LAZY)

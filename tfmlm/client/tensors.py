@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import math
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from tfmlm.client.dtypes import DataType
@@ -78,7 +79,7 @@ def read_tensor(tensor: Any) -> Any:
         values *= count
     if tensor.dtype == DataType.STRING:
         values = [value.decode("utf-8", "replace") for value in values]
-    return _nest(values, shape)
+    return nested(values, shape)
 
 
 def _values(tensor: Any) -> Any:
@@ -99,10 +100,11 @@ def _content(tensor: Any, count: int) -> list[Any]:
     return [bool(v) for v in listed] if tensor.dtype == DataType.BOOL else listed
 
 
-def _nest(values: list[Any], shape: list[int]) -> Any:
+def nested(values: list[Any], shape: Sequence[int]) -> Any:
+    """A flat list as lists within lists of a shape; the value itself where that is empty."""
     if not shape:
         return values[0]
     if len(shape) == 1:
         return values
     step = len(values) // shape[0] if shape[0] else 0
-    return [_nest(values[i * step : (i + 1) * step], shape[1:]) for i in range(shape[0])]
+    return [nested(values[i * step : (i + 1) * step], shape[1:]) for i in range(shape[0])]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tfmlm._lazy import lazily
 
 if TYPE_CHECKING:
     from tfmlm.export.checking.validate import validate_export
@@ -18,10 +19,4 @@ _MODULES = {
     "validate_export": "tfmlm.export.checking.validate",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_MODULES[name]), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazily(__name__, _MODULES)

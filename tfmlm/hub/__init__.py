@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tfmlm._lazy import lazily
 
 _LAZY = {
     "PushToHub": "tfmlm.hub.callback",
@@ -20,10 +21,4 @@ if TYPE_CHECKING:
     from tfmlm.hub.callback import PushToHub
     from tfmlm.hub.push import push_folder
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module 'tfmlm.hub' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_LAZY[name]), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazily(__name__, _LAZY)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tfmlm._lazy import lazily
 
 _LAZY = {
     "ScoredText": "tfmlm.export.checking.scorer",
@@ -30,10 +31,4 @@ if TYPE_CHECKING:
     from tfmlm.score.heat_map import plot_heat_map
     from tfmlm.score.scorers import corpus_pseudo_perplexity, open_scorer
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module 'tfmlm.score' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_LAZY[name]), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazily(__name__, _LAZY)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tfmlm.client.dtypes import DataType
+from tfmlm.client.tensors import nested
 from tfmlm.serve.json_text import debug_text, parse_json, type_word
 from tfmlm.serve.status import StatusError, invalid_argument, too_many_rows
 from tfmlm.serve.tensors import numpy_type, type_name
@@ -341,7 +342,7 @@ def _values(name: str, array: np.ndarray) -> Any:
             flat = [value.decode("utf-8", "replace") for value in raw]
     elif kind not in "iub":
         raise invalid_argument(f"Failed to write JSON value for tensor type: {array.dtype}")
-    return _nest(flat, array.shape)
+    return nested(flat, array.shape)
 
 
 def _decimals(values: list[float], dtype: Any) -> list[float]:
@@ -355,12 +356,3 @@ def _decimals(values: list[float], dtype: Any) -> list[float]:
         s if ok or s != s else float(f"{value:.{digits}g}")
         for s, ok, value in zip(short, same.tolist(), values, strict=True)
     ]
-
-
-def _nest(flat: list[Any], shape: tuple[int, ...]) -> Any:
-    if not shape:
-        return flat[0]
-    if len(shape) == 1:
-        return flat
-    step = len(flat) // shape[0] if shape[0] else 0
-    return [_nest(flat[i * step : (i + 1) * step], shape[1:]) for i in range(shape[0])]
