@@ -14,6 +14,7 @@ from tfmlm.training.checkpoint import (
     keep_newest,
     latest_checkpoint,
     open_checkpoint,
+    remove_older,
     restore_trainer,
     save_checkpoint,
     trainer_arrays,
@@ -26,7 +27,8 @@ ARRAYS = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.int64(7)}
 
 def save(root: Path, *steps: int, keep: int = 10) -> None:
     for step in steps:
-        save_checkpoint(root, step, ARRAYS, {"state": {"step": step}}, keep)
+        save_checkpoint(root, step, ARRAYS, {"state": {"step": step}})
+        remove_older(root, keep)
 
 
 def test_arrays_and_counters_come_back(tmp_path: Path) -> None:
@@ -43,6 +45,11 @@ def test_arrays_and_counters_come_back(tmp_path: Path) -> None:
 def test_oldest_are_removed(tmp_path: Path) -> None:
     save(tmp_path, 8, 9, 10, 11, keep=2)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["step-00000010", "step-00000011"]
+    save(tmp_path, 12, 13)
+    remove_older(tmp_path, 2, also=[10, 11])
+    assert sorted(p.name for p in tmp_path.iterdir()) == [f"step-{n:08d}" for n in (10, 11, 12, 13)]
+    remove_older(tmp_path, 1, also=[11])
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["step-00000011", "step-00000013"]
 
 
 def _cut(folder: Path) -> None:
