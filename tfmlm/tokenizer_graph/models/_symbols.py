@@ -18,7 +18,7 @@ from tfmlm.tokenizer_graph.ops.text import encode_words
 UNKNOWN = -1
 Key = TypeVar("Key", int, tf.Tensor)
 # Bytes that occur in valid UTF-8.
-UTF8_BYTES = [*range(0x80), *range(0xC2, 0xF5)]
+UTF8_BYTES = [*range(0xC0), *range(0xC2, 0xF5)]
 
 
 def byte_token(byte: int) -> str:
