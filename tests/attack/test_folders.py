@@ -21,7 +21,7 @@ from tfmlm.errors import UserError
 from tfmlm.export.versions import new_version, versions
 from tfmlm.files import write_json
 from tfmlm.training import run_training
-from tfmlm.training.checkpoint import latest_checkpoint, save_checkpoint
+from tfmlm.training.checkpoint import latest_checkpoint, remove_older, save_checkpoint
 from tfmlm.training.run_folder import clear_former_run
 
 #: Kills of whole exports, each some ten CPU seconds; TFMLM_EXPORTS_KILLED=20 in a long run.
@@ -144,7 +144,8 @@ def test_links_in_the_place_of_folders(root: Path, tmp_path: Path) -> None:  # n
 def test_clocks_that_jump(tmp_path: Path) -> None:
     """The newest checkpoint and version are those of the largest number, whatever the dates say."""
     for step in (1, 2, 3):
-        save_checkpoint(tmp_path / "c", step, {"a": np.zeros(1)}, {}, keep=2)
+        save_checkpoint(tmp_path / "c", step, {"a": np.zeros(1)}, {})
+        remove_older(tmp_path / "c", 2)
         long_ago_or_to_come = 4e9 * (step % 2)
         os.utime(tmp_path / "c" / f"step-0000000{step}", (long_ago_or_to_come,) * 2)
     checkpoint, _ = latest_checkpoint(tmp_path / "c")
