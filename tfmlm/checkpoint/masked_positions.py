@@ -155,6 +155,15 @@ def _hook(base: Any) -> None:
         _hook_last_layer(base, last.attention.dense_output)
 
 
+def at_positions_only(model: Any) -> list[Any]:
+    """Trainable variables of the encoder that the functions here use at the positions alone."""
+    last = _last_layer_like_bert(base_layer(model))
+    if last is None:
+        return []
+    elsewhere = {id(variable) for variable in last.attention.self_attention.trainable_variables}
+    return [variable for variable in last.trainable_variables if id(variable) not in elsewhere]
+
+
 def _last_layer_like_bert(base: Any) -> Any:
     """The encoder's last layer if it is one of BERT's, else None."""
     layers = getattr(getattr(base, "encoder", None), "layer", None)

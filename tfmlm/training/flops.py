@@ -3,7 +3,8 @@
 Counted are the products of matrices that the model's shapes ask for, as for "model FLOPs
 utilization" (Chowdhery et al., 2022, PaLM, appendix B): 6 a weight and token (2 forward, 4
 backward), and 12 · width a pair of tokens that attention compares; here the vocabulary projection
-counts at the masked positions only, since only there it is computed. Recomputation and padding do
+counts at the masked positions only, since only there it is computed, and so does what follows the
+attention in the last layer of BERT and its kin. Recomputation and padding do
 not count.
 """
 
@@ -17,6 +18,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfmlm.checkpoint.limits import vocabulary_size
+from tfmlm.checkpoint.masked_positions import at_positions_only
 from tfmlm.training.optimizer import path_below_model
 
 #: Side of the square matrices by which a machine's peak is measured, on a GPU and elsewhere.
@@ -31,7 +33,8 @@ class StepFlops:
 
     Attributes:
         token: of a token, attention's comparisons left out.
-        prediction: of a masked position, in the head.
+        prediction: of a masked position, in the head and in what of the last layer is computed at
+            masked positions only.
         pair: of two tokens that are compared, in the layers that see whole texts.
         near_pair: the same in the layers that see a window.
         window: tokens that a token sees there.
@@ -59,6 +62,7 @@ def step_flops(model: Any) -> StepFlops:
     vocabulary = vocabulary_size(config)
     base = getattr(model, model.base_model_prefix)
     inside = {id(variable) for variable in base.trainable_variables}
+    late = {id(variable) for variable in at_positions_only(model)}
     encoder = head = projection = 0
     for variable in model.trainable_variables:
         shape = variable.shape
@@ -67,7 +71,7 @@ def step_flops(model: Any) -> StepFlops:
             projection = size  # tied with the embeddings, or a table of its own
         elif shape.rank < 2 or ("embedding" in path and not path.endswith("kernel")):
             continue  # embeddings are looked up
-        elif id(variable) in inside:
+        elif id(variable) in inside and id(variable) not in late:
             encoder += size * (layers // config.num_hidden_groups if _SHARED in path else 1)
         else:
             head += size

@@ -35,7 +35,7 @@ def test_gradients_are_the_same_with_dropout(architecture: str) -> None:
     make_dropout_stateless(model)
     use_short_gradients(model)
     layers = prepare_recomputation(model)
-    assert layers == model.config.num_hidden_layers == prepare_recomputation(model)
+    assert layers == model.config.num_hidden_layers - 1 == prepare_recomputation(model) > 0
     ids = np.random.default_rng(0).integers(5, 60, (2, 16)).astype(np.int32)
     inputs = {"input_ids": tf.constant(ids), "attention_mask": tf.ones_like(ids)}
     positions = tf.constant([[0, 3], [1, 5], [1, 9]], tf.int64)

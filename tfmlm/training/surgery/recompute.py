@@ -74,7 +74,10 @@ def require_recomputation(config: Any) -> None:
 
 
 def prepare_recomputation(model: Any) -> int:
-    """Prepares the layers of a model for `recomputed_layers`; returns how many there are.
+    """Prepares the layers of a model for `recomputed_layers`; returns how many will run again.
+
+    The last one keeps what it computes: the backward pass begins with it, so that running it again
+    would save nothing. In BERT and its kin it has the masked positions alone (`masked_positions`).
 
     Raises:
         UserError: an architecture that is not known well enough.
@@ -83,10 +86,10 @@ def prepare_recomputation(model: Any) -> int:
     layers = base_layer(model)
     for name in _LAYERS[model.config.model_type].split("."):
         layers = getattr(layers, name)
-    for layer in layers:
+    for layer in layers[:-1]:
         if not isinstance(layer.call, _Recomputed):
             layer.call = _Recomputed(layer.call)
-    return len(layers)
+    return len(layers) - 1
 
 
 class _Recomputed:
