@@ -15,7 +15,6 @@ from tfmlm.tokenizer_graph.ops.byte_alphabet import byte_characters
 from tfmlm.tokenizer_graph.ops.lookup import WordTable
 from tfmlm.tokenizer_graph.ops.tables import constant
 from tfmlm.tokenizer_graph.ops.text import encode_words
-from tfmlm.tokenizer_graph.ops.traced import Traced
 
 TokenizeWord = Callable[[str], Sequence]
 # In the table: a word that is not there, and one that has no tokens.
@@ -79,9 +78,8 @@ class SubwordModel(tf.Module):
         self._alphabet = constant(np.array(alphabet, np.int32)) if raw else None
         #: whether positions within words count UTF-8 bytes, not code points
         self.counts_bytes = raw
-        self._segment_all = Traced(
-            self._segment, tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.int64)
-        )
+        # In the graph of whoever asks: a call within a branch would stay a call when it runs.
+        self._segment_all = tf.autograph.experimental.do_not_convert(self._segment)
         #: why `located` is refused: component, what it has, what is supported
         self.unlocated: tuple[str, str, str] | None = None
 
