@@ -28,34 +28,33 @@ class SplitPath(tf.Module):
     def tokens(self, texts: tf.Tensor, with_special_tokens: bool = False) -> Tokens:
         """See `Path`."""
         is_fast = self.fast.matches(texts)
-        first = self.fast.tokens(_blanked(texts, is_fast), with_special_tokens)
+
+        def all_fast() -> Tokens:
+            return self.fast.tokens(texts, with_special_tokens)
 
         def mixed() -> Tokens:
+            first = self.fast.tokens(_blanked(texts, is_fast), with_special_tokens)
             second = self.general.tokens(others(texts, is_fast), with_special_tokens)
             return interleave(first, second, is_fast)
 
-        return branch(tf.reduce_all(is_fast), lambda: first, mixed)
+        return branch(tf.reduce_all(is_fast), all_fast, mixed)
 
     def spans(self, texts: tf.Tensor) -> Spans:
         """See `Path`."""
         is_fast = self.fast.matches(texts)
-        first = self.fast.spans(_blanked(texts, is_fast))
 
         def mixed() -> Spans:
+            first = self.fast.spans(_blanked(texts, is_fast))
             second = self.general.spans(others(texts, is_fast))
             tokens = interleave(first.tokens, second.tokens, is_fast)
             span = interleave(Tokens(*first[1:]), Tokens(*second[1:]), is_fast)
             return Spans(tokens, *span)
 
-        return branch(tf.reduce_all(is_fast), lambda: first, mixed)
+        return branch(tf.reduce_all(is_fast), lambda: self.fast.spans(texts), mixed)
 
 
 def _blanked(texts: tf.Tensor, is_fast: tf.Tensor) -> tf.Tensor:
-    """Texts of the fast path, tf.string [batch]: an empty one (it is fast) for each other.
-
-    The fast path is then the same few ops for all batches, outside of any branch: at batch 1 a
-    call of a function costs as much as a dozen of them.
-    """
+    """Texts of the fast path, tf.string [batch]: an empty one (it is fast) for each other."""
     return tf.where(is_fast, texts, "")
 
 
