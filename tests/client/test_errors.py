@@ -69,7 +69,7 @@ def test_the_servers_limit_is_read_from_its_refusal() -> None:
         ("grpc://h:1/m", "h:1"),
         ("http://h:1/v1/models/m", "h:1"),
         ("https://[::1]:8501/v1/models/m", "[::1]:8501"),
-        ("grpc://unix:/tmp/socket/m", "grpc://unix:/tmp/socket/m"),
+        ("grpc://unix:/run/mlm/m", "grpc://unix:/run/mlm/m"),
     ],
 )
 def test_where_nobody_listens_the_place_is_named(address: str, place: str) -> None:
