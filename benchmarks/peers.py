@@ -18,10 +18,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
 import re
-import subprocess
 import sys
 import tempfile
 import time
@@ -249,15 +247,10 @@ def _write_onnx(folder: str) -> None:
 
 
 def peers_python() -> str:
-    """The interpreter of the peers' environment, which is made when it is first asked for."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tfmlm-peers"
-    home = cache / "-".join(("fill-mask", *(pin.split("==")[1] for pin in PINS)))
-    python = home / "bin" / "python"
-    if not (home / "complete").exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(home)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "-q", *PINS], check=True)
-        (home / "complete").touch()
-    return str(python)
+    """The interpreter of the peers' environment."""
+    from benchmarks.peer_environment import python_with
+
+    return python_with("-".join(("fill-mask", *(pin.split("==")[1] for pin in PINS))), PINS)
 
 
 def processor() -> str:

@@ -17,7 +17,6 @@ import argparse
 import base64
 import importlib.metadata
 import json
-import os
 import random
 import subprocess
 import sys
@@ -177,18 +176,13 @@ def encoded_by(peer: str, folder: Path, texts: Sequence[bytes]) -> list[list[int
 
 
 def python_of(peer: str) -> str:
-    """The interpreter that has the peer; its environment is made when it is first asked for."""
+    """The interpreter that has the peer."""
+    from benchmarks.peer_environment import python_with
+
     if peer in HERE:
         return sys.executable
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tfmlm-peers"
     requirements = ENVIRONMENTS[peer]
-    home = cache / "-".join(part.replace("==", "-") for part in requirements[:1])
-    python = home / "bin" / "python"
-    if not (home / "complete").exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(home)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "-q", *requirements], check=True)
-        (home / "complete").touch()
-    return str(python)
+    return python_with(requirements[0].replace("==", "-"), requirements)
 
 
 def version_of(peer: str) -> str:
