@@ -15,7 +15,7 @@ from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-from tfmlm.client.descriptors import file_descriptor
+from tfmlm.descriptors import file_descriptor
 
 _TENSOR = {
     "TensorShapeProto": ["2 repeated .tensorflow.TensorShapeProto.Dim dim", "3 bool unknown_rank"],
