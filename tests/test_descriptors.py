@@ -13,7 +13,7 @@ from google.protobuf import (
     wrappers_pb2,
 )
 
-from tfmlm.client.descriptors import file_descriptor
+from tfmlm.descriptors import file_descriptor
 
 
 def plain(message: descriptor_pb2.DescriptorProto) -> descriptor_pb2.DescriptorProto:

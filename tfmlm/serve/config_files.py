@@ -15,7 +15,7 @@ from typing import Any
 from google.protobuf import descriptor_pool, message_factory, text_format, wrappers_pb2
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
-from tfmlm.client.descriptors import file_descriptor
+from tfmlm.descriptors import file_descriptor
 from tfmlm.errors import UserError
 
 _MESSAGES = {
