@@ -70,6 +70,15 @@ def quieten_tensorflow_import() -> None:
         sys.meta_path.insert(0, _QuietTensorFlowFinder())
 
 
+@contextlib.contextmanager
+def as_quiet_as_the_import() -> Iterator[None]:
+    """For loading TensorFlow's native library by itself: silent where its import is to be."""
+    with contextlib.ExitStack() as stack:
+        if any(isinstance(finder, _QuietTensorFlowFinder) for finder in sys.meta_path):
+            stack.enter_context(stderr_held_back())
+        yield
+
+
 def quieten_libraries() -> None:
     """Silences what TensorFlow, transformers and their companions say besides errors."""
     quieten_tensorflow_import()

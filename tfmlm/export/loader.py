@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import collections
-import contextlib
 import dataclasses
-import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -17,6 +15,9 @@ from tfmlm.errors import RunFailedError, UserError
 from tfmlm.export import columns
 from tfmlm.export.answers import pipeline_items, refuse_unfilled
 from tfmlm.export.runs import Limits, Weight, in_order
+from tfmlm.export.session.library import RESOURCE_EXHAUSTED, TensorFlowError
+from tfmlm.export.session.session import Call, Session
+from tfmlm.export.session.tensors import DTYPES
 from tfmlm.export.versions import RECORD, latest_version
 from tfmlm.files import read_json
 
@@ -90,30 +91,18 @@ class LoadedFillMask:
         """
         self.path = version_folder
         self.record = read_record(version_folder)
-        import tensorflow as tf
-        import tensorflow_text  # noqa: F401  (registers the ops of TF Text)
+        self._threads = threads or 0
+        self._calls: dict[tuple[str, tuple[str, ...]], Call] = {}
+        self._open(optimized)
 
-        self._graph = tf.Graph()
-        config = tf.compat.v1.ConfigProto(
-            intra_op_parallelism_threads=threads or 0, inter_op_parallelism_threads=threads or 0
-        )
-        config.graph_options.rewrite_options.disable_meta_optimizer = not optimized
-        self._session = tf.compat.v1.Session(graph=self._graph, config=config)
+    def _open(self, optimized: bool) -> None:
         try:
-            with self._graph.as_default(), _without_deprecation_notes():
-                meta = tf.compat.v1.saved_model.load(
-                    self._session, [tf.saved_model.SERVING], str(version_folder)
-                )
-        except (tf.errors.OpError, OSError, RuntimeError) as error:
+            self._session = Session(self.path, self._threads, optimized)
+        except (TensorFlowError, OSError, ValueError) as error:
             raise UserError(
-                f"cannot load the SavedModel in {version_folder} ({str(error)[:200]}); export again"
+                f"cannot load the SavedModel in {self.path} ({str(error)[:200]}); export again"
             ) from error
-        self._signatures = {
-            name: signature
-            for name, signature in meta.signature_def.items()
-            if not name.startswith("__")
-        }
-        self._calls: dict[tuple[str, tuple[str, ...]], Any] = {}
+        self._signatures = self._session.signatures
 
     def __repr__(self) -> str:
         return (
@@ -371,19 +360,14 @@ class LoadedFillMask:
         key = (signature, names)
         call = self._calls.get(key)
         if call is None:
-            feeds = [definition.inputs[name].name for name in sorted(definition.inputs)]
-            fetches = [definition.outputs[name].name for name in names]
-            with self._graph.as_default():
-                call = self._calls[key] = self._session.make_callable(
-                    [self._graph.get_tensor_by_name(f) for f in fetches],
-                    [self._graph.get_tensor_by_name(f) for f in feeds],
-                )
+            call = self._session.call(signature, sorted(definition.inputs), names)
+            self._calls[key] = call
         arrays = _arrays(signature, definition, inputs)
-        from tensorflow.errors import ResourceExhaustedError
-
         try:
-            return dict(zip(names, call(*arrays), strict=True))
-        except ResourceExhaustedError:
+            return dict(zip(names, call(arrays), strict=True))
+        except TensorFlowError as error:
+            if error.code != RESOURCE_EXHAUSTED:
+                raise RunFailedError(f"TensorFlow failed: {str(error)[:500]}") from error
             raise RunFailedError(
                 f"no memory for a run of {len(arrays[0])} rows; ask for fewer at a time "
                 "(batch_size or max_tokens)"
@@ -442,18 +426,6 @@ class _Numbered:
         return self._waiting.popleft() or b""
 
 
-@contextlib.contextmanager
-def _without_deprecation_notes() -> Iterator[None]:
-    """Loading into a session is what TF Serving does; TensorFlow's note against it helps nobody."""
-    logger = logging.getLogger("tensorflow")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-
-
 ITEM_OUTPUTS = ("score", "token", "token_str", "sequence")
 #: Ids, padding included, that `tokenize` gives at a time.
 _TOKENIZED = 2**18
@@ -461,15 +433,13 @@ _TOKENIZED = 2**18
 
 def _arrays(signature: str, definition: Any, inputs: dict[str, Any]) -> list[np.ndarray]:
     """The inputs in the order of their names, in the signature's types and ranks."""
-    import tensorflow as tf
-
     arrays: dict[str, np.ndarray] = {}
     shared: list[str] = []
     rows = None
     for name, info in sorted(definition.inputs.items()):
         if name not in inputs:
             raise UserError(f"signature {signature} needs the input {name}")
-        array = _typed(signature, name, inputs[name], tf.dtypes.as_dtype(info.dtype))
+        array = _typed(signature, name, inputs[name], DTYPES[info.dtype])
         rank = len(info.tensor_shape.dim)
         if array.ndim == rank - 1:
             shared.append(name)
@@ -489,16 +459,16 @@ def _arrays(signature: str, definition: Any, inputs: dict[str, Any]) -> list[np.
     return [arrays[name] for name in sorted(arrays)]
 
 
-def _typed(signature: str, name: str, value: Any, dtype: Any) -> np.ndarray:
+def _typed(signature: str, name: str, value: Any, dtype: np.dtype[Any]) -> np.ndarray:
     """An input as an array of the signature's type; strings as objects, which keep NUL bytes."""
     try:
-        if dtype.name == "string":
+        if dtype.kind == "O":
             array = np.asarray(value, dtype=object)
             if any(not isinstance(item, str | bytes) for item in array.flat):
                 raise ValueError("not strings, or rows of different lengths")
             return array
         given = np.asarray(value)
-        array = given.astype(dtype.as_numpy_dtype)
+        array = given.astype(dtype)
         if not np.array_equal(array, given):
             raise ValueError(f"not of type {dtype.name}")
         return array
