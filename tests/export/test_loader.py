@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 
@@ -14,11 +15,12 @@ from tests.export.exported import bert, loaded_bert
 from tfmlm.errors import UserError
 
 
-def test_no_transformers_in_the_process():
+def test_neither_tensorflows_python_nor_transformers_in_the_process():
     script = (
         "import sys, tfmlm; fill = tfmlm.load(sys.argv[1]);"
         "print(fill('A [MASK].', top_k=1)[0]['token']);"
-        "assert not {'transformers', 'tokenizers', 'datasets'} & set(sys.modules)"
+        "assert not {'tensorflow', 'tensorflow_text', 'transformers', 'tokenizers', 'datasets'}"
+        " & set(sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", script, str(bert().path)], capture_output=True, text=True
@@ -51,6 +53,9 @@ def test_nothing_to_load(tmp_path):
         tfmlm.load(tmp_path)
     (tmp_path / "1" / "assets.extra" / "tfmlm.json").write_text("{}")
     with pytest.raises(UserError, match="cannot load the SavedModel"):
+        tfmlm.load(tmp_path)
+    shutil.copy(bert().path / "saved_model.pb", tmp_path / "1")  # without the weights
+    with pytest.raises(UserError, match=r"cannot load the SavedModel .*variables"):
         tfmlm.load(tmp_path)
 
 

@@ -95,6 +95,17 @@ print(json.dumps(ids.to_list()))
 """
 
 
+#: The same by `tfmlm.load`, which imports neither.
+WITH_TFMLM = """
+import json, sys
+import tfmlm
+out = tfmlm.load(sys.argv[1]).predict("tokenize", {"text": json.load(sys.stdin)})
+rows = zip(out["input_ids"], out["attention_mask"])
+assert not {"tensorflow", "tensorflow_text"} & set(sys.modules)
+print(json.dumps([ids[mask > 0].tolist() for ids, mask in rows]))
+"""
+
+
 def test_ops_text_needs_what_inspect_says(tmp_path, capsys):
     """The fast tokenizer's ids by TF Text's op, in a process that imports TF Text."""
     path = tfmlm.export_saved_model(bert().model, bert().tokenizer, tmp_path / "export", ops="text")
@@ -115,6 +126,14 @@ def test_ops_text_needs_what_inspect_says(tmp_path, capsys):
     error, ids = map(json.loads, done.stdout.splitlines())
     assert f"Op type not registered '{op}'" in error
     assert ids == bert().tokenizer(texts)["input_ids"]
+    done = subprocess.run(
+        [sys.executable, "-c", WITH_TFMLM, path],
+        input=json.dumps(texts),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert json.loads(done.stdout) == ids
 
 
 def saved_model_cli(*arguments):

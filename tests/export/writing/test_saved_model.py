@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 
 import pytest
@@ -87,13 +88,22 @@ def test_warmup_requests_can_be_answered():
     assert sum(map(len, seen.values())) == read_record(bert().path)["warmup_requests"]
 
 
+@functools.cache
+def server_session():
+    """A session with the whole graph."""
+    session = tf.compat.v1.Session(graph=tf.Graph())
+    with session.graph.as_default():
+        tf.compat.v1.saved_model.load(session, ["serve"], str(bert().path))
+    return session
+
+
 def operations_run(outputs):
     """Operations that a session executes for some outputs of `serving_default`."""
-    fill = loaded_bert()
-    definition = fill.definition("serving_default")
+    session = server_session()
+    definition = loaded_bert().definition("serving_default")
     options = tf.compat.v1.RunOptions(output_partition_graphs=True)
     metadata = tf.compat.v1.RunMetadata()
-    fill._session.run(
+    session.run(
         [definition.outputs[name].name for name in outputs],
         {definition.inputs["text"].name: [b"A [MASK] text."]},
         options=options,
