@@ -27,6 +27,7 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2
 
+from tests.processes import start
 from tests.serve import toy_model
 from tests.serve.fixtures import ONE_MASK, free_port
 from tfmlm.client import GrpcClient, RestClient, ServingError
@@ -85,7 +86,7 @@ def server(base: Path, log: Path, *flags: str, files: int = 0) -> Iterator[Proce
     if files:
         command = ["sh", "-c", f'ulimit -n {files}; exec "$@"', "sh", *command]
     with log.open("wb") as stderr:
-        process = subprocess.Popen(
+        process = start(
             command,
             stdout=subprocess.PIPE,
             stderr=stderr,

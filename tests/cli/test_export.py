@@ -11,6 +11,7 @@ import sys
 import pytest
 
 from tests.export.exported import bert_checkpoint, refused_checkpoint
+from tests.processes import start
 from tfmlm.cli.main import main
 
 
@@ -67,14 +68,14 @@ def test_wrong_calls(tmp_path, capsys, arguments, message):
 def test_two_exports_at_once_and_a_killed_one(tmp_path):
     command = [sys.executable, "-m", "tfmlm", "export", "--json", "--verbose"]
     command += ["--model_name_or_path", str(refused_checkpoint()), "--export_dir", str(tmp_path)]
-    killed = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    killed = start(command, stderr=subprocess.PIPE, text=True)
     for line in killed.stderr:
         if line.startswith("comparing"):  # everything is written, nothing is published
             killed.send_signal(signal.SIGKILL)
             break
     killed.wait()
     assert [p for p in tmp_path.iterdir() if p.name.isdigit()] == []
-    pair = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    pair = [start(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     paths = [json.loads(process.communicate()[0])["path"] for process in pair]
     assert sorted(paths) == [str(tmp_path / "1"), str(tmp_path / "2")]
 

@@ -27,6 +27,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.processes import start
+
 #: A file in folders that the tests prepared, which a page's own training replaces.
 PREPARED = ".prepared"
 SHELL = ("sh", "bash", "shell", "console")
@@ -240,8 +242,13 @@ def free_ports() -> dict[str, int]:
 def start_server(command: str, folder: Path) -> subprocess.Popen[str]:
     """Starts `tfmlm serve …` and returns when its models are loaded."""
     command = command.rstrip("& ")
-    server = subprocess.Popen(
-        ["bash", "-c", f"exec {command}"],
+    plain = command.replace('"$PWD', f'"{folder}')
+    if _needs_a_shell(plain):
+        words = ["bash", "-c", f"exec {command}"]
+    else:
+        words = [sys.executable, "-m", *shlex.split(plain)]
+    server = start(
+        words,
         cwd=folder,
         env=shell_environment(folder),
         stdout=subprocess.PIPE,

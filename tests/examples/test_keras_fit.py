@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
+from tests.processes import run
 from tfmlm.config import TrainConfig
 from tfmlm.demo.corpus import python_documentation
 
@@ -33,7 +33,7 @@ def test_the_script_trains_exports_and_answers(tmp_path: Path) -> None:
         )
     )
     result = tmp_path / "result"
-    done = subprocess.run(
+    done = run(
         [
             sys.executable,
             str(SCRIPT),

@@ -19,6 +19,7 @@ from typing import Any
 import grpc
 import pytest
 
+from tests.processes import start
 from tests.serve import toy_model
 from tests.serve.fixtures import ONE_MASK, Address, free_port, serving
 from tests.serve.test_rest import ask
@@ -37,7 +38,7 @@ def slow_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def start_process(*flags: str) -> tuple[subprocess.Popen[str], dict[str, Any]]:
     """Starts `tfmlm serve --json` and waits for its line."""
-    process = subprocess.Popen(
+    process = start(
         [sys.executable, "-m", "tfmlm", "serve", "--json", *flags],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -98,7 +99,7 @@ def test_sigterm_lets_running_requests_finish(slow_model: Path) -> None:
 
 
 def test_sigterm_before_there_is_a_version_ends_it(tmp_path: Path) -> None:
-    process = subprocess.Popen(
+    process = start(
         [sys.executable, "-m", "tfmlm", "serve", f"--model_base_path={tmp_path}"]
         + [f"--port={free_port()}", "--rest_api_port=0"],
         stdout=subprocess.PIPE,

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests import processes
 from tests.training.small import free_ports
 
 ROOT = Path(__file__).parents[2]
@@ -22,7 +23,7 @@ def environment(**extra: str) -> dict[str, str]:
 
 def start(arguments: list[str], **extra: str) -> subprocess.Popen:
     """Starts `python ARGUMENTS`, its output kept together."""
-    return subprocess.Popen(
+    return processes.start(
         [sys.executable, *arguments],
         env=environment(**extra),
         cwd=ROOT,
