@@ -4,6 +4,7 @@ import gc
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -47,6 +48,15 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+
+
+@pytest.fixture(scope="module")
+def one_session_an_export() -> Iterator[None]:
+    """For tests of what exports answer: each is loaded once (see `tests/sessions.py`)."""
+    from tests.sessions import shared
+
+    with shared():
+        yield
 
 
 #: What `pytest -m quick` runs: something of every part, in little time.

@@ -3,8 +3,8 @@
 A process that imports TensorFlow and transformers computes for about four seconds before it does
 anything; a run of the tests would spend minutes on that. `start` and `run` take what
 `subprocess.Popen` and `subprocess.run` take and give what these give. A `python -m …`,
-`python -c …` or `python file.py` of this interpreter is forked from `tests.fork_server`, a process of
-the same environment that has imported these libraries and has done nothing with them. It is a
+`python -c …` or `python file.py` of this interpreter is forked from `tests.fork_server`, a process
+of the same environment that has imported these libraries and has done nothing with them. It is a
 process like others: a child of this one, with its own arguments, folder, environment, standard
 streams, exit code and end by a signal.
 

@@ -18,6 +18,8 @@ from tfmlm.batch import exports, shards
 from tfmlm.batch.files import SETTINGS, fill_files
 from tfmlm.errors import UserError
 
+pytestmark = pytest.mark.usefixtures("one_session_an_export")
+
 BUCKET = "s3://texts"
 
 

@@ -19,10 +19,12 @@ import zstandard
 
 import tfmlm
 from tests.export.exported import bert, loaded_bert, masked_texts
-from tests.small_run import bert as other_bert
+from tests.small_run import bert_export as other_export
 from tfmlm.batch import shards
 from tfmlm.batch.files import SETTINGS, fill_files
 from tfmlm.errors import RunFailedError, UserError
+
+pytestmark = pytest.mark.usefixtures("one_session_an_export")
 
 PART = 16
 
@@ -355,7 +357,7 @@ def test_results_of_other_settings_are_refused_by_name(finished: Path, tmp_path:
     shutil.copytree(finished / "out", folder)
     before = files_of(folder)
     inputs = [str(finished / "in" / "**")]
-    other = tfmlm.export_saved_model(str(other_bert()), None, tmp_path / "other")
+    other = other_export() / "1"
     for settings, message in (
         ({"top_k": 3}, "other settings .top_k null"),
         ({"targets": ["x"]}, "targets null"),

@@ -18,6 +18,8 @@ from tests.export.exported import bert, loaded_bert, masked_texts, pipeline, ref
 from tests.small_run import roberta_export
 from tfmlm.errors import UserError
 
+pytestmark = pytest.mark.usefixtures("one_session_an_export")
+
 TWO = "[MASK] is [MASK]."
 LONG = "word " * 600 + "[MASK] and [MASK]"
 TEXTS = [

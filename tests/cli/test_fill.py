@@ -10,6 +10,8 @@ from tests.export.exported import bert, bert_checkpoint, loaded_bert, masked_tex
 from tests.serve.fixtures import serving
 from tfmlm.cli.main import main
 
+pytestmark = pytest.mark.usefixtures("one_session_an_export")
+
 TEXT = "Paris is the [MASK] of France."
 TWO = "[MASK] is [MASK]."
 

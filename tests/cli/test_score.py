@@ -14,6 +14,8 @@ from tests.small_run import roberta, roberta_export
 from tfmlm.cli.main import main
 from tfmlm.score import open_scorer
 
+pytestmark = pytest.mark.usefixtures("one_session_an_export")
+
 GOOD, BAD = "Return the value of the argument.", "argument the of value the Return."
 
 

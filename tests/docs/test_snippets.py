@@ -23,6 +23,8 @@ from tests.small_run import (
     scratch,
 )
 
+pytestmark = pytest.mark.usefixtures("one_session_an_export")
+
 ROOT = Path(__file__).parents[2]
 PAGES = [
     ROOT / "README.md",

@@ -14,6 +14,8 @@ import pytest
 
 from tests.small_run import bert, protein, roberta
 
+pytestmark = pytest.mark.usefixtures("one_session_an_export")
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 Run = Callable[..., str]
 

@@ -13,6 +13,8 @@ from tests.small_run import paragraphs, roberta, roberta_export
 from tfmlm.errors import UserError
 from tfmlm.score import corpus_pseudo_perplexity, open_scorer
 
+pytestmark = pytest.mark.usefixtures("one_session_an_export")
+
 TEXTS = ["Return the value of the argument.", "A <mask> file.", *paragraphs(5, start=1000)]
 
 
