@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import threading
 import time
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tfmlm.heap import trim_heap
 from tfmlm.serve.answer_size import ExportFacts
 from tfmlm.serve.splitting import Splitter
 from tfmlm.serve.status import StatusError, deadline_exceeded, from_tensorflow
@@ -152,12 +152,6 @@ def release_memory() -> None:
     """
     gc.collect()  # a graph is full of cycles
     trim_heap()
-
-
-def trim_heap() -> None:
-    """Gives free memory of the C library's heaps back to the system."""
-    with contextlib.suppress(AttributeError, OSError):  # another C library than glibc
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def register_servable_ops() -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tfmlm.errors import RunFailedError, UserError
+from tfmlm.heap import trim_heap
 from tfmlm.serve.batching import BatchScheduler
 from tfmlm.serve.config_files import (
     BatchingOptions,
@@ -36,7 +37,6 @@ from tfmlm.serve.servable import (
     Servable,
     register_servable_ops,
     release_memory,
-    trim_heap,
 )
 from tfmlm.serve.status import StatusError
 from tfmlm.serve.warmup import warmup_requests

@@ -23,6 +23,7 @@ from tfmlm.export.session.library import (
 )
 from tfmlm.export.session.saved_graph import SavedGraph, node_of
 from tfmlm.export.session.tensors import Tensor, read
+from tfmlm.heap import trim_heap
 
 
 class Session:
@@ -82,6 +83,8 @@ class Session:
                     self._bring_in(saved, initializers)
                     Call(opened, [], [], initializers)([])
                 self._bring_in(saved, targets)
+                del saved
+                trim_heap()
             return Call(opened, feeds, fetches, [])
 
     def close(self) -> None:
@@ -124,6 +127,7 @@ class Call:
         self._fetches = (Output * len(fetches))(*map(opened.output, fetches))
         operations = map(opened.operation, targets)
         self._targets = (ctypes.c_void_p * len(targets))(*operations)
+        self._ran = False
 
     def __call__(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Runs on one array of the right type and rank for each input.
@@ -150,6 +154,9 @@ class Call:
                 used.TF_DeleteTensor(result)
             for tensor in given:
                 tensor.free()
+            if not self._ran:
+                trim_heap()  # of what reading and optimizing the graph took
+                self._ran = True
 
 
 class _Open:
