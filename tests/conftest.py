@@ -59,6 +59,15 @@ def one_session_an_export() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module")
+def one_export_a_checkpoint() -> Iterator[None]:
+    """For tests of the way to a server: the same export is made once (see `tests/exports.py`)."""
+    from tests.exports import shared
+
+    with shared():
+        yield
+
+
 #: What `pytest -m quick` runs: something of every part, in little time.
 QUICK = (
     "test_architecture.py",

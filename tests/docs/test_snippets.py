@@ -23,7 +23,7 @@ from tests.small_run import (
     scratch,
 )
 
-pytestmark = pytest.mark.usefixtures("one_session_an_export")
+pytestmark = pytest.mark.usefixtures("one_session_an_export", "one_export_a_checkpoint")
 
 ROOT = Path(__file__).parents[2]
 PAGES = [

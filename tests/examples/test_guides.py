@@ -14,7 +14,7 @@ import pytest
 
 from tests.small_run import bert, protein, roberta
 
-pytestmark = pytest.mark.usefixtures("one_session_an_export")
+pytestmark = pytest.mark.usefixtures("one_session_an_export", "one_export_a_checkpoint")
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 Run = Callable[..., str]

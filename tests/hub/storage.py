@@ -78,6 +78,10 @@ class BareRepository:
         self.folder = folder
         self.private = private
         self._lock = threading.Lock()
+        # Git objects never change, and branches change by this object alone.
+        self._heads: dict[str, str | None] = {}
+        self._entries: dict[str, dict[str, Entry]] = {}
+        self._blobs: dict[str, bytes] = {}
         folder.mkdir(parents=True)
         self.git("init", "--quiet", "--bare", "--initial-branch=main")
         self.commit({".gitattributes": GIT_ATTRIBUTES.encode()}, "initial commit")
@@ -105,20 +109,37 @@ class BareRepository:
 
     def head(self, revision: str = "main") -> str | None:
         """The commit of a branch, tag or commit id; None if there is none such."""
-        with contextlib.suppress(RuntimeError):
+        if revision not in self._heads:
+            heads = self._heads
             name = f"{revision}^{{commit}}"
-            return self.git("rev-parse", "--verify", "--quiet", name).decode().strip()
-        return None
+            try:
+                found = self.git("rev-parse", "--verify", "--quiet", name).decode().strip()
+            except RuntimeError:
+                found = None
+            heads[revision] = found  # of no use to anyone if a branch was moved meanwhile
+            return found
+        return self._heads[revision]
+
+    def move(self, branch: str, commit: str, *before: str) -> None:
+        """Sets a branch; with `before`, only if that is what it was."""
+        self.git("update-ref", f"refs/heads/{branch}", commit, *before)
+        self._heads = {}
 
     def create_branch(self, name: str, start: str = "main") -> bool:
         """False if the branch exists."""
         if self.head(f"refs/heads/{name}"):
             return False
-        self.git("update-ref", f"refs/heads/{name}", self.head(start) or "")
+        self.move(name, self.head(start) or "")
         return True
 
     def entries(self, revision: str = "main") -> dict[str, Entry]:
-        listing = self.git("ls-tree", "-r", "-l", "-z", revision).decode()
+        commit = self.head(revision) or revision
+        if commit not in self._entries:
+            self._entries[commit] = self._read_entries(commit)
+        return dict(self._entries[commit])
+
+    def _read_entries(self, commit: str) -> dict[str, Entry]:
+        listing = self.git("ls-tree", "-r", "-l", "-z", commit).decode()
         rows = [line.replace("\t", " ", 1).split(maxsplit=4) for line in listing.split("\0")[:-1]]
         small = {blob for _, _, blob, size, _ in rows if int(size) < 200}
         pointers = self._pointers(sorted(small))
@@ -142,7 +163,9 @@ class BareRepository:
         return found
 
     def blob(self, blob: str) -> bytes:
-        return self.git("cat-file", "blob", blob)
+        if blob not in self._blobs:
+            self._blobs[blob] = self.git("cat-file", "blob", blob)
+        return self._blobs[blob]
 
     def log(self, revision: str = "main") -> list[str]:
         """Subjects of the commits, newest first."""
@@ -198,7 +221,7 @@ class BareRepository:
                 tree = self.git("write-tree", index=index).decode().strip()
             parents = ["-p", head] if head else []
             made = self.git("commit-tree", tree, *parents, "-m", message).decode().strip()
-            self.git("update-ref", f"refs/heads/{revision}", made, head or "0" * 40)
+            self.move(revision, made, head or "0" * 40)
             return made
 
     @contextlib.contextmanager

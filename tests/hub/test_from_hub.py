@@ -74,7 +74,7 @@ def logits(finished):
 
 def test_a_private_model_comes_back_by_name_revision_and_offline(hub, folder, tmp_path, logits):
     done = push_folder(folder, "ada/model", hub_private_repo=True, hub_revision="v1")
-    hub.repositories["ada/model"].git("update-ref", "refs/heads/main", "refs/heads/v1")
+    hub.repositories["ada/model"].move("main", "refs/heads/v1")
     online, pulled = use(tmp_path, str(tmp_path / "export"))
     for name in done.files:
         assert (Path(online["files"]) / name).read_bytes() == (folder / name).read_bytes()
