@@ -91,7 +91,7 @@ QUICK = (
     "export/graph/test_texts.py",
     "export/graph/test_windows.py",
     "export/test_versions.py",
-    "hub/test_checks.py",
+    "hub/test_delivery.py",
     "hub/test_folder.py",
     "score/test_comparison.py",
     "score/test_fills.py",

@@ -20,6 +20,7 @@ TEXTS = [
     "Ünï [MASK], \x01 [MASK]x",
     "the " * 60 + "[MASK]",
 ]
+pytestmark = pytest.mark.usefixtures("one_session_an_export")
 
 
 @pytest.fixture(scope="module")
