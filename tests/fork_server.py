@@ -73,6 +73,7 @@ def warm() -> None:
         raise RuntimeError(f"threads after the imports, which a fork would lose: {others}")
     gc.collect()
     gc.freeze()  # or collections would copy the pages that processes share
+    gc.set_threshold(50_000, 20, 50)  # as in `conftest.py`
 
 
 def serve(requests: socket.socket) -> dict[str, Any]:

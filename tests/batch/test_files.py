@@ -18,6 +18,7 @@ import pytest
 import zstandard
 
 import tfmlm
+from tests import processes
 from tests.export.exported import bert, loaded_bert, masked_texts
 from tests.small_run import bert_export as other_export
 from tfmlm.batch import shards
@@ -138,7 +139,7 @@ except RunFailedError as error:
 
 def run(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", script, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True)
+    return processes.run(command, capture_output=True, text=True)
 
 
 def files_of(folder: Path) -> dict[str, bytes]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.processes import run
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "benchmarks" / "gpu_check.py"
@@ -17,7 +18,7 @@ SCRIPT = ROOT / "benchmarks" / "gpu_check.py"
 @pytest.fixture(scope="module")
 def report() -> str:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(
+    done = run(
         [sys.executable, str(SCRIPT), "--tiny"], env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr[-3000:]
@@ -63,8 +64,6 @@ def test_serving_and_the_longest_text_have_figures(report: str) -> None:
 
 def test_without_a_gpu_it_says_how_to_try_it() -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT)], env=environment, capture_output=True, text=True
-    )
+    done = run([sys.executable, str(SCRIPT)], env=environment, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.strip().splitlines()[-1].startswith("TensorFlow sees no GPU; `--tiny`")
