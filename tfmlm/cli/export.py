@@ -36,9 +36,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--dtype",
-        choices=("fp32", "float32", "bf16", "bfloat16"),
+        choices=("fp32", "float32", "bf16", "bfloat16", "int8"),
         default="float32",
-        help="bf16: half the size, for processors with units for it (default: float32)",
+        help="bf16: half the size, for processors with units for it; int8: a quarter of the size, "
+        "scales set by the texts of --warmup_file (default: float32)",
+    )
+    parser.add_argument(
+        "--min_agreement",
+        type=float,
+        help="refuse an export whose best word is the checkpoint's at a smaller share of the masks "
+        "compared (default: 0.95 with int8, else no bound)",
     )
     parser.add_argument(
         "--self_test",
@@ -89,6 +96,7 @@ def run(args: argparse.Namespace) -> int:
         max_text_bytes=args.max_text_bytes,
         max_top_k=args.max_top_k,
         dtype=args.dtype,
+        min_agreement=args.min_agreement,
         self_test=args.self_test,
         ops=args.ops,
         allow_untrained_head=args.allow_untrained_head,

@@ -28,17 +28,25 @@ from tfmlm.export.encoder.predictor import TokenTypes
 class PackedPredictor(tf.Module):
     """Logits at mask positions; see the module's text. Owns its variables."""
 
-    def __init__(self, model: Any, token_types: TokenTypes | None) -> None:
-        """Takes a built model for which `is_packable` holds."""
+    def __init__(
+        self, model: Any, token_types: TokenTypes | None, dense: type[Dense] = Dense
+    ) -> None:
+        """Takes a built model for which `is_packable` holds.
+
+        Args:
+            model: the model.
+            token_types: what its tokenizer gives as `token_type_ids`, None if it gives none.
+            dense: how matrix products are computed.
+        """
         super().__init__(name="predictor")
         config = model.config
         self._heads = getattr(config, "n_heads", None) or config.num_attention_heads
         parts = parts_of(model)
-        self.embeddings = _Embeddings(parts.embeddings, token_types)
-        self.layers = [PackedLayer(layer, self._heads) for layer in parts.layers[:-1]]
-        self.last = LastLayer(parts.layers[-1], self._heads)
-        self.transform = _HeadTransform(parts.head)
-        self.output_matrix, self.output_bias = parts.head.matrix, parts.head.bias
+        self.embeddings = _Embeddings(parts.embeddings, token_types, dense)
+        self.layers = [PackedLayer(layer, self._heads, dense) for layer in parts.layers[:-1]]
+        self.last = LastLayer(parts.layers[-1], self._heads, dense)
+        self.transform = _HeadTransform(parts.head, dense)
+        self.output = dense(parts.head.matrix, parts.head.bias, transposed=True)
 
     def __call__(
         self, input_ids: tf.Tensor, attention_mask: tf.Tensor, indices: tf.Tensor
@@ -48,8 +56,7 @@ class PackedPredictor(tf.Module):
 
     def head(self, hidden: tf.Tensor) -> tf.Tensor:
         """Logits [n, vocabulary] of what `hidden` gives, [n, embedding]."""
-        product = tf.matmul(hidden, self.output_matrix, transpose_b=True)
-        return tf.nn.bias_add(product, self.output_bias)
+        return self.output(hidden)
 
     def hidden(
         self, input_ids: tf.Tensor, attention_mask: tf.Tensor, indices: tf.Tensor
@@ -76,14 +83,29 @@ class PackedPredictor(tf.Module):
         return self.transform(self.last(hidden, place, indices, bias))
 
 
+class Rows(tf.Module):
+    """Rows of a table."""
+
+    def __init__(self, table: tf.Variable) -> None:
+        """Takes the table [rows, width]."""
+        super().__init__(name="rows")
+        self.table = table
+
+    def __call__(self, numbers: tf.Tensor) -> tf.Tensor:
+        """Numbers of rows int32 [n] -> [n, width]."""
+        return tf.gather(self.table, numbers)
+
+
 class _Embeddings(tf.Module):
     """Word, position and token type embeddings, normalized, as wide as the encoder."""
 
-    def __init__(self, parts: EmbeddingParts, token_types: TokenTypes | None) -> None:
+    def __init__(
+        self, parts: EmbeddingParts, token_types: TokenTypes | None, dense: type[Dense]
+    ) -> None:
         super().__init__(name="embeddings")
-        self.word, self.position = parts.word, parts.position
+        self.word, self.position = Rows(parts.word), parts.position
         self.norm = Norm(parts.norm)
-        self.project = None if parts.project is None else Dense.of(parts.project)
+        self.project = None if parts.project is None else dense.of(parts.project)
         self._position_ids = parts.position_ids
         self._token_types = token_types
         self.token_type = parts.token_type
@@ -100,7 +122,7 @@ class _Embeddings(tf.Module):
         positions = places[:, 1]
         if self._position_ids is not None:
             positions = tf.gather_nd(self._position_ids(input_ids), places)
-        embedded = tf.gather(self.word, tf.gather_nd(input_ids, places))
+        embedded = self.word(tf.gather_nd(input_ids, places))
         embedded += tf.gather(self.position, positions)
         if self.token_type is not None:
             assert self._token_types is not None
@@ -113,9 +135,9 @@ class _Embeddings(tf.Module):
 class _HeadTransform(tf.Module):
     """What the head does before the product with the output matrix."""
 
-    def __init__(self, parts: HeadParts) -> None:
+    def __init__(self, parts: HeadParts, dense: type[Dense]) -> None:
         super().__init__(name="transform")
-        self.dense, self.norm = Dense.of(parts.dense), Norm(parts.norm)
+        self.dense, self.norm = dense.of(parts.dense), Norm(parts.norm)
         self._activation = parts.activation
 
     def __call__(self, rows: tf.Tensor) -> tf.Tensor:

@@ -58,13 +58,13 @@ def slots_of(indices: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]
 class _Layer(tf.Module):
     """What all layers and the last have in common."""
 
-    def __init__(self, parts: LayerParts, heads: int) -> None:
+    def __init__(self, parts: LayerParts, heads: int, dense: type[Dense]) -> None:
         super().__init__(name="layer")
         self._heads = heads
         self._size = int(parts.query.kernel.shape[1])
         self._width = self._size // heads
-        self.attention_output = Dense.of(parts.attention_output)
-        self.feed_forward = _FeedForward(parts)
+        self.attention_output = dense.of(parts.attention_output)
+        self.feed_forward = _FeedForward(parts, dense)
         self.attention_norm = Norm(parts.attention_norm)
         self.output_norm = Norm(parts.output_norm)
 
@@ -97,16 +97,21 @@ class _Layer(tf.Module):
 class PackedLayer(_Layer):
     """An encoder layer on all tokens."""
 
-    def __init__(self, parts: LayerParts, heads: int) -> None:
-        """Shares the variables of the dense layers and norms, or holds them joined or cut."""
-        super().__init__(parts, heads)
-        own = _bytes(parts.query.kernel)
+    def __init__(self, parts: LayerParts, heads: int, dense: type[Dense]) -> None:
+        """Shares the variables of the dense layers and norms, or holds them joined or cut.
+
+        Args:
+            parts: the layer taken apart.
+            heads: of the attention.
+            dense: how matrix products are computed.
+        """
+        super().__init__(parts, heads, dense)
         # Three products, each on a thread, in place of one on all threads.
-        self._apart = own <= _ONE_THREAD and 3 * own > 1.5 * _ONE_THREAD
+        self._apart = dense.runs_apart(parts.query.kernel, 3)
         if self._apart:
-            self.query_key_value = [Dense.of(d) for d in (parts.query, parts.key, parts.value)]
+            self.query_key_value = [dense.of(d) for d in (parts.query, parts.key, parts.value)]
         else:
-            self.query_key_value = [_joined(parts.query, parts.key, parts.value)]
+            self.query_key_value = [dense.of(parts.query, parts.key, parts.value)]
 
     def split_index(self, place: tf.Tensor) -> tf.Tensor:
         """Of what this layer's products hold for `place` int32 [R, T]."""
@@ -121,7 +126,8 @@ class PackedLayer(_Layer):
         few: tf.Tensor,
     ) -> tf.Tensor:
         """The next hidden states [n, H]; split of `split_index`, merge int32 [n, heads]."""
-        products = [dense(hidden) for dense in self.query_key_value]
+        taken = self.query_key_value[0].taken(hidden)
+        products = [dense.product(taken) for dense in self.query_key_value]
         if self._apart:
             query, key, value = (self._split(product, split[0]) for product in products)
         else:
@@ -132,11 +138,11 @@ class PackedLayer(_Layer):
 class LastLayer(_Layer):
     """The last layer: keys and values of all tokens, everything else of the masks alone."""
 
-    def __init__(self, parts: LayerParts, heads: int) -> None:
+    def __init__(self, parts: LayerParts, heads: int, dense: type[Dense]) -> None:
         """As `PackedLayer`."""
-        super().__init__(parts, heads)
-        self.query = Dense.of(parts.query)
-        self.key_value = _joined(parts.key, parts.value)
+        super().__init__(parts, heads, dense)
+        self.query = dense.of(parts.query)
+        self.key_value = dense.of(parts.key, parts.value)
 
     def __call__(
         self, hidden: tf.Tensor, place: tf.Tensor, indices: tf.Tensor, bias: tf.Tensor
@@ -158,57 +164,84 @@ class _FeedForward(tf.Module):
     The first is cut by its outputs and the second, alike, by its inputs, whose products add up.
     """
 
-    def __init__(self, parts: LayerParts) -> None:
+    def __init__(self, parts: LayerParts, dense: type[Dense]) -> None:
         super().__init__(name="feed_forward")
         self._activation = parts.activation
         first, second = parts.intermediate, parts.output
-        self.inner, self.outer = [Dense.of(first)], Dense.of(second)
-        self.more_outer: list[tf.Variable] = []
-        count = -(-_bytes(first.kernel) // _ONE_THREAD)
-        if 1 < count <= _MOST_PIECES:
+        self.inner, self.outer = [dense.of(first)], [dense.of(second)]
+        count = dense.pieces(first.kernel)
+        if count > 1:
             sizes = [len(part) for part in np.array_split(range(first.kernel.shape[1]), count)]
             kernels, biases, outer = (
                 [tf.Variable(piece, trainable=False) for piece in tf.split(value, sizes, axis)]
                 for value, axis in ((first.kernel, 1), (first.bias, 0), (second.kernel, 0))
             )
-            self.inner = [Dense(*piece) for piece in zip(kernels, biases, strict=True)]
-            self.outer, self.more_outer = Dense(outer[0], second.bias), outer[1:]
+            self.inner = [dense(*piece) for piece in zip(kernels, biases, strict=True)]
+            self.outer = [dense(outer[0], second.bias), *(dense(piece, None) for piece in outer[1:])]
 
     def __call__(self, hidden: tf.Tensor) -> tf.Tensor:
         """What it gives for hidden states [n, H], and these added."""
-        inner, *more = (self._activation(dense(hidden)) for dense in self.inner)
-        total = _added(self.outer(inner), hidden)
-        if not more:
-            return total
-        pairs = zip(more, self.more_outer, strict=True)
-        return tf.add_n([total, *(tf.matmul(rows, kernel) for rows, kernel in pairs)])
+        taken = self.inner[0].taken(hidden)
+        first, *more = (
+            inner.through(taken, self._activation, outer)
+            for inner, outer in zip(self.inner, self.outer, strict=True)
+        )
+        total = _added(first, hidden)
+        return tf.add_n([total, *more]) if more else total
 
 
 class Dense(tf.Module):
-    """A matrix product and a bias, which TensorFlow's graph optimizer makes one operation of."""
+    """A matrix product and a bias, which TensorFlow's graph optimizer makes one operation of.
 
-    def __init__(self, kernel: tf.Variable, bias: tf.Variable) -> None:
-        """Takes kernel [inputs, outputs] and bias [outputs]."""
+    Other ways to compute it are subclasses: `int8`.
+    """
+
+    def __init__(
+        self, kernel: tf.Variable, bias: tf.Variable | None, transposed: bool = False
+    ) -> None:
+        """Takes kernel [inputs, outputs], [outputs, inputs] if transposed, and bias [outputs]."""
         super().__init__(name="dense")
-        self.kernel, self.bias = kernel, bias
+        self.kernel, self.bias, self._transposed = kernel, bias, transposed
 
     @classmethod
-    def of(cls, layer: Any) -> Dense:
-        """Shares the variables of a Keras Dense."""
-        return cls(layer.kernel, layer.bias)
+    def of(cls, *layers: Any) -> Dense:
+        """Shares the variables of a Keras Dense; of several with the same inputs, side by side."""
+        if len(layers) == 1:
+            return cls(layers[0].kernel, layers[0].bias)
+        kernel, bias = (
+            tf.Variable(tf.concat([getattr(d, name) for d in layers], axis=-1), trainable=False)
+            for name in ("kernel", "bias")
+        )
+        return cls(kernel, bias)
+
+    @classmethod
+    def runs_apart(cls, kernel: tf.Variable, count: int) -> bool:
+        """Whether so many products of one input by kernels of this size run better side by side."""
+        own = _bytes(kernel)
+        return own <= _ONE_THREAD and count * own > 1.5 * _ONE_THREAD
+
+    @classmethod
+    def pieces(cls, kernel: tf.Variable) -> int:
+        """Into how many pieces a product is best cut, which run side by side."""
+        count = -(-_bytes(kernel) // _ONE_THREAD)
+        return count if count <= _MOST_PIECES else 1
 
     def __call__(self, rows: tf.Tensor) -> tf.Tensor:
         """[n, inputs] -> [n, outputs]."""
-        return tf.nn.bias_add(tf.matmul(rows, self.kernel), self.bias)
+        return self.product(self.taken(rows))
 
+    def taken(self, rows: tf.Tensor) -> Any:
+        """Rows [n, inputs] in the form that `product` and `through` take."""
+        return rows
 
-def _joined(*layers: Any) -> Dense:
-    """Dense layers of the same inputs side by side as one."""
-    kernel, bias = (
-        tf.Variable(tf.concat([getattr(d, name) for d in layers], axis=-1), trainable=False)
-        for name in ("kernel", "bias")
-    )
-    return Dense(kernel, bias)
+    def product(self, taken: Any) -> tf.Tensor:
+        """What `taken` gives -> [n, outputs]."""
+        product = tf.matmul(taken, self.kernel, transpose_b=self._transposed)
+        return product if self.bias is None else tf.nn.bias_add(product, self.bias)
+
+    def through(self, taken: Any, activation: Any, outer: Dense) -> tf.Tensor:
+        """What `outer` gives for the activations of this layer's outputs."""
+        return outer(activation(self.product(taken)))
 
 
 def _added(product: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:

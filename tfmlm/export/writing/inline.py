@@ -57,6 +57,10 @@ def rewrite_saved_model(version_folder: str | os.PathLike[str]) -> None:
         for node in (node for group in every for node in group):
             if node.op == "VarHandleOp":
                 node.attr.pop("debug_name", None)
+            # TensorFlow's Python looks for attributes that a node leaves out, and so adds empty
+            # ones, which no program can read.
+            for name in [n for n, value in node.attr.items() if not value.WhichOneof("value")]:
+                del node.attr[name]
     path.write_bytes(model.SerializeToString(deterministic=True))
     fingerprinting_utils.write_fingerprint(str(version_folder))
 

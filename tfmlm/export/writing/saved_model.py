@@ -10,14 +10,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tfmlm._version import __version__
 from tfmlm.checkpoint.frame import frame_of, skipped_ids
 from tfmlm.checkpoint.limits import require_ids, vocabulary_size, window_length
 from tfmlm.checkpoint.unwrapped import unwrapped
-from tfmlm.errors import UnsupportedTokenizerError, UserError
+from tfmlm.errors import RunFailedError, UnsupportedTokenizerError, UserError
 from tfmlm.export.checking.validate import validate_export
 from tfmlm.export.contract import DEFAULT_MAX_TEXT_BYTES, DEFAULT_TOP_K
 from tfmlm.export.encoder.bfloat16 import bfloat16_copy
+from tfmlm.export.encoder.int8 import int8_predictor
 from tfmlm.export.encoder.packed import PackedPredictor
 from tfmlm.export.encoder.packed_modernbert import PackedModernBert
 from tfmlm.export.encoder.packed_parts import is_packable
@@ -40,7 +43,17 @@ from tfmlm.progress import say, shown
 RECORD_FORMAT = 1
 SELF_TESTS = ("quick", "full")
 OPS = ("core", "text")
-DTYPES = {"float32": "float32", "fp32": "float32", "bfloat16": "bfloat16", "bf16": "bfloat16"}
+DTYPES = {
+    "float32": "float32",
+    "fp32": "float32",
+    "bfloat16": "bfloat16",
+    "bf16": "bfloat16",
+    "int8": "int8",
+}
+#: Least share of masks with the checkpoint's best word; in bfloat16 it is only measured.
+MIN_AGREEMENT = {"float32": 0.0, "bfloat16": 0.0, "int8": 0.95}
+#: Texts that set the scales of int8.
+_CALIBRATING = 1_000
 _PACKAGES = (
     "tensorflow",
     "tensorflow-text",
@@ -63,6 +76,7 @@ def export_saved_model(
     max_text_bytes: int = DEFAULT_MAX_TEXT_BYTES,
     max_top_k: int | None = None,
     dtype: str = "float32",
+    min_agreement: float | None = None,
     self_test: str = "quick",
     ops: str = "core",
     allow_untrained_head: bool = False,
@@ -85,7 +99,11 @@ def export_saved_model(
             several scripts and lengths by default.
         max_text_bytes: longer texts are not read.
         max_top_k: most words for each mask that a request may ask for, the vocabulary by default.
-        dtype: `float32`, or `bfloat16` for weights and encoder in half the size.
+        dtype: `float32`; `bfloat16` for weights and encoder in half the size; or `int8` for weights
+            in a quarter and matrix products in 8-bit integers, whose scales the first 1,000 of
+            the warm-up texts set.
+        min_agreement: refuses an export whose best word is the checkpoint's at fewer masks, from
+            0 to 1; by default 0.95 with `int8`, and no bound otherwise.
         self_test: how the tokenizer's graph is compared with the fast tokenizer: `quick`, some
             40,000 texts, or `full`, every code point in every context, which takes minutes.
         ops: `core`, TensorFlow's own operations alone, so that TensorFlow loads the export by
@@ -102,11 +120,15 @@ def export_saved_model(
     Raises:
         UserError: a setting is wrong, or the folder cannot be written.
         RunFailedError: the export does not give what the checkpoint and its tokenizer give, or the
-            disk is full.
+            disk is full; or its best words are the checkpoint's more rarely than asked for.
     """
     tell = progress or _tell
     if dtype not in DTYPES:
-        raise UserError(f"dtype {dtype!r} is unknown; choose float32 or bfloat16")
+        raise UserError(f"dtype {dtype!r} is unknown; choose float32, bfloat16 or int8")
+    if min_agreement is None:
+        min_agreement = MIN_AGREEMENT[DTYPES[dtype]]
+    if not 0 <= min_agreement <= 1:
+        raise UserError(f"min_agreement is {min_agreement}; it is a share from 0 to 1")
     if self_test not in SELF_TESTS:
         raise UserError(f"self_test {self_test!r} is unknown; choose quick or full")
     if ops not in OPS:
@@ -134,7 +156,12 @@ def export_saved_model(
             tell("testing the tokenizer's graph")
             tested = _tokenizer_test(graph, self_test)
         types = TokenTypes.of(model, tokenizer)
-        predictor = _predictor(model, types, DTYPES[dtype], settings)
+        if DTYPES[dtype] == "int8":
+            tell("setting the scales of int8")
+            rows = _token_rows(tokenizer, texts[:_CALIBRATING], settings.max_length)
+            predictor: Any = int8_predictor(model, types, rows, settings.mask_id)
+        else:
+            predictor = _predictor(model, types, DTYPES[dtype], settings)
         vocabulary = Vocabulary.of(tokenizer, settings.vocab_size) if graph is not None else None
         fill = FillMask(predictor, settings, graph, vocabulary)
         tell("writing the SavedModel")
@@ -152,8 +179,25 @@ def export_saved_model(
         write_json(extra / RECORD, record)
         tell("comparing the export with the checkpoint")
         record["self_test"] = validate_export(target.folder, model, tokenizer)
+        _require_agreement(record["self_test"]["top1_agreement"], min_agreement, DTYPES[dtype])
         write_json(extra / RECORD, record)
         return str(target.publish())
+
+
+def _token_rows(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[np.ndarray]:
+    """Ids int32 [tokens] of each text in its frame, cut behind."""
+    read = tokenizer(list(texts), truncation=True, max_length=max_length, verbose=False)
+    return [np.array(row, np.int32) for row in read["input_ids"]]
+
+
+def _require_agreement(share: float, least: float, dtype: str) -> None:
+    """Raises: RunFailedError: the export's best words are the checkpoint's too rarely."""
+    if share < least:
+        raise RunFailedError(
+            f"the best word is the checkpoint's at {share:.1%} of the masks compared, less than "
+            f"min_agreement {least:.1%}; give texts like yours as warm-up texts, a lower "
+            f"min_agreement, or another dtype than {dtype}"
+        )
 
 
 def _size_of_weights(model: Any, dtype: str) -> int:
