@@ -6,7 +6,7 @@ it; larger values than those texts gave are cut off. Products are summed up in 3
 which is exact. Layer norms, the softmax and the attention's own products stay in float32.
 
 The operation is `_QuantizedMatMul`, oneDNN's: TensorFlow's builds for Linux on x86, TF Serving's
-among them, have it since 2.12. (`QuantizedMatMulWithBiasAndDequantize`, the public one, gives wrong
+among them, have it since 2.17. (`QuantizedMatMulWithBiasAndDequantize`, the public one, gives wrong
 numbers where values may be negative, and has one scale for all weights; `UniformQuantizedDot` is a
 plain loop, 200 times slower.) It lays the weights out once, at the first call.
 """

@@ -194,8 +194,8 @@ def _require_agreement(share: float, least: float, dtype: str) -> None:
     """Raises: RunFailedError: the export's best words are the checkpoint's too rarely."""
     if share < least:
         raise RunFailedError(
-            f"the best word is the checkpoint's at {share:.1%} of the masks compared, less than "
-            f"min_agreement {least:.1%}; give texts like yours as warm-up texts, a lower "
+            f"the best word is the checkpoint's at {share:.2%} of the masks compared, less than "
+            f"min_agreement {least:.2%}; give texts like yours as warm-up texts, a lower "
             f"min_agreement, or another dtype than {dtype}"
         )
 
