@@ -44,7 +44,7 @@ TURN = 0.2
 #: What a worker needs beside this one, by environment variable.
 PYTHONS = {"torch": "TFMLM_TORCH_PYTHON", "onnx": "TFMLM_ONNX_PYTHON"}
 #: Number type of each kind of export.
-DTYPES = {"export": "float32", "bf16": "bfloat16", "bf16_frozen": "bfloat16"}
+DTYPES = {"export": "float32", "bf16": "bfloat16", "bf16_frozen": "bfloat16", "int8": "int8"}
 #: Environment variables of a kind of worker.
 VARIABLES = {"bf16_frozen": {"TF_ONEDNN_ASSUME_FROZEN_WEIGHTS": "1"}}
 WORDS = """
@@ -296,7 +296,7 @@ def make_export(size: str, work_dir: Path, tokenizer_dir: Path, kind: str) -> Pa
         make_checkpoint(checkpoint, size, tokenizer_dir)
     folder = work_dir / f"{size}-{kind.removesuffix('_frozen')}"
     if not folder.exists():
-        tfmlm.export_saved_model(checkpoint, None, folder, dtype=DTYPES[kind])
+        tfmlm.export_saved_model(checkpoint, None, folder, dtype=DTYPES[kind], min_agreement=0.0)
     return folder / "1"
 
 

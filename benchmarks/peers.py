@@ -5,7 +5,8 @@ Strings go in, the five best words come out. Every process gets the same weights
 benchmarks/fill_mask.py, whose texts, turns and medians these are. The peers compute the head at
 masked positions only. OpenVINO has the tokenizer in its own graph and runs in float32 and in what
 it chooses by itself; onnxruntime runs behind the fast tokenizer, its graph fused by its own
-optimizer for transformers, in float32 and in int8 (dynamic, weights per channel). They are
+optimizer for transformers, in float32 and in int8 (dynamic, weights per channel); the export's int8
+has scales fixed when it is made. They are
 installed in an environment of their own, kept in the user's cache folder.
 
 Before anything is timed, all engines fill the same texts, and it is counted how many of their best
@@ -40,13 +41,14 @@ KINDS = {
     "export": "export float32",
     "bf16": "export bfloat16",
     "bf16_frozen": "export bfloat16, frozen weights",
+    "int8": "export int8",
     "openvino": "OpenVINO float32",
     "openvino_default": "OpenVINO's default",
     "onnx": "onnxruntime optimized",
     "onnx_int8": "onnxruntime int8",
 }
 REFERENCE = "torch"
-OURS = ("export", "bf16", "bf16_frozen")
+OURS = ("export", "bf16", "bf16_frozen", "int8")
 TEXTS = ("20 words", "5-200 words")
 BATCHES = (1, 8, 32)
 K = 5

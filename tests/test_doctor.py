@@ -55,8 +55,9 @@ def test_the_processor_is_the_kernels_word(facts: dict[str, doctor.Fact]) -> Non
     cores = len(os.sched_getaffinity(0))
     assert f"{cores} of {os.cpu_count()} cores" in facts["processor"].value
     flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    has = any(f" {flag}" in flags for flag in doctor.BFLOAT16_FLAGS)
-    assert (facts["bfloat16 on the CPU"].status == "ok") is has
+    for name, (needed, _) in doctor.NUMBER_TYPES.items():
+        has = any(f" {flag}" in flags for flag in needed)
+        assert (facts[f"{name} on the CPU"].status == "ok") is has
 
 
 def test_a_wrong_version_names_the_range_and_the_remedy(

@@ -19,8 +19,18 @@ from tfmlm.files import cache_folder
 OK, NOTE, PROBLEM = "ok", "note", "problem"
 #: Free space in a cache folder below which a corpus or a tokenizer may not fit, in bytes.
 LOW_SPACE = 2 * 10**9
-#: Instructions that TensorFlow's CPU kernels use for bfloat16 products.
-BFLOAT16_FLAGS = ("amx_bf16", "avx512_bf16")
+#: Number types smaller than float32, the instructions that TensorFlow's CPU kernels use for products
+#: of them, and what to do without.
+NUMBER_TYPES = {
+    "bfloat16": (
+        ("amx_bf16", "avx512_bf16"),
+        "keep --dtype float32 for exports that run here",
+    ),
+    "int8": (
+        ("amx_int8", "avx512_vnni", "avx_vnni"),
+        "do not serve exports of --dtype int8 here: sums may overflow",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -95,20 +105,16 @@ def text_operations() -> Iterator[Fact]:
 
 
 def processor() -> Iterator[Fact]:
-    """The processor, the cores that this process may use, and its bfloat16 instructions."""
+    """The processor, the cores that this process may use, and its small number types."""
     model, flags = _cpuinfo()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     yield Fact("processor", OK, f"{model}, {cores} of {os.cpu_count()} cores")
-    found = [flag for flag in BFLOAT16_FLAGS if flag in flags]
-    if found:
-        yield Fact("bfloat16 on the CPU", OK, ", ".join(found))
-    else:
-        yield Fact(
-            "bfloat16 on the CPU",
-            NOTE,
-            f"neither {' nor '.join(BFLOAT16_FLAGS)}",
-            "keep --dtype float32 for exports that run here",
-        )
+    for name, (needed, remedy) in NUMBER_TYPES.items():
+        found = [flag for flag in needed if flag in flags]
+        if found:
+            yield Fact(f"{name} on the CPU", OK, ", ".join(found))
+        else:
+            yield Fact(f"{name} on the CPU", NOTE, f"neither {' nor '.join(needed)}", remedy)
 
 
 def memory() -> Iterator[Fact]:

@@ -45,12 +45,20 @@ def bert() -> Exported:
     return exported("bert-export", bert_checkpoint())
 
 
-def exported(name: str, checkpoint: Path) -> Exported:
+@functools.cache
+def int8_bert() -> Exported:
+    """The export of `bert_checkpoint` in 8-bit integers."""
+    return exported("bert-int8", bert_checkpoint(), dtype="int8", min_agreement=0.5)
+
+
+def exported(name: str, checkpoint: Path, **settings: Any) -> Exported:
     """A checkpoint, loaded, and its export, which one worker of the run makes."""
     from tfmlm.checkpoint.load import load_model, load_tokenizer
 
     model, tokenizer = load_model(checkpoint), load_tokenizer(checkpoint)
-    folder = made_once(name, lambda folder: tfmlm.export_saved_model(model, tokenizer, folder))
+    folder = made_once(
+        name, lambda folder: tfmlm.export_saved_model(model, tokenizer, folder, **settings)
+    )
     return Exported(model, tokenizer, folder / "1")
 
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 import tfmlm
 from tests.export import plain_tensorflow
-from tests.export.exported import bert, loaded_bert, masked_texts
+from tests.export.exported import bert, int8_bert, loaded_bert, masked_texts
 from tfmlm.cli.main import main
 
 HERE = Path(__file__).parent
@@ -53,13 +53,21 @@ def assert_as_here(name, inputs, found):
 
 
 def run_plain(python, mode):
+    release, answers = run_elsewhere(python, mode, bert().path)
+    for (name, inputs), found in zip(requests(), answers, strict=True):
+        assert_as_here(name, inputs, found)
+    return release
+
+
+def run_elsewhere(python, mode, path):
+    """The release of TensorFlow and what it answers to `requests`."""
     sent = [
         (name, {key: plain_tensorflow.encoded(value) for key, value in inputs.items()})
         for name, inputs in requests()
     ]
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("TF_", "PYTHONPATH"))}
     done = subprocess.run(
-        [python, "-P", str(HERE / "plain_tensorflow.py"), str(bert().path), mode],
+        [python, "-P", str(HERE / "plain_tensorflow.py"), str(path), mode],
         input=json.dumps(sent),
         capture_output=True,
         text=True,
@@ -68,9 +76,7 @@ def run_plain(python, mode):
     )
     assert done.returncode == 0, done.stderr[-3000:]
     answers = json.loads(done.stdout.splitlines()[-1])
-    for (name, inputs), found in zip(requests(), answers["answers"], strict=True):
-        assert_as_here(name, inputs, found)
-    return answers["tensorflow"]
+    return answers["tensorflow"], answers["answers"]
 
 
 @pytest.mark.parametrize("mode", ["session", "functions"])
@@ -164,6 +170,15 @@ if OLD_TF_PYTHONS:
     @pytest.mark.parametrize("mode", ["session", "functions"])
     def test_other_releases_of_tensorflow(python, mode):
         assert run_plain(python, mode) != tf.__version__
+
+    @pytest.mark.parametrize("python", OLD_TF_PYTHONS)
+    def test_other_releases_of_tensorflow_multiply_integers(python):
+        _, answers = run_elsewhere(python, "session", int8_bert().path)
+        here, there = tfmlm.load(int8_bert().path), answers[0]
+        expected = here.predict(*requests()[0])
+        score, token = (plain_tensorflow.decoded(there[key]) for key in ("score", "token"))
+        np.testing.assert_allclose(score, expected["score"], atol=0.01)
+        assert (token[:, 0, 0] == expected["token"][:, 0, 0]).mean() > 0.9
 
 
 def libraries():

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 import tfmlm
-from tests.export.exported import bert, loaded_bert, masked_texts
+from tests.export.exported import bert, int8_bert, loaded_bert, masked_texts
 from tests.small_models import small_model
 from tfmlm.checkpoint.masked_positions import masked_logits
 from tfmlm.errors import RunFailedError, UserError
@@ -149,14 +149,14 @@ def test_refused() -> None:
         int8_predictor(small_model("bert"), None, [np.array([5, 6], np.int32)], 4)
 
 
-def test_export(tmp_path) -> None:
-    asked = {"dtype": "int8", "min_agreement": 0.5}
-    path = tfmlm.export_saved_model(bert().model, bert().tokenizer, tmp_path, **asked)
-    record = read_record(tmp_path / "1")
+def test_export() -> None:
+    path = int8_bert().path
+    record = read_record(path)
     assert record["model"]["dtype"] == "int8"
+    assert record["oldest_tf_serving"] == "2.17"
     assert 0.7 < record["self_test"]["top1_agreement"] <= 1
     data = "variables/variables.data-00000-of-00001"
-    share = (tmp_path / "1" / data).stat().st_size / (bert().path / data).stat().st_size
+    share = (path / data).stat().st_size / (bert().path / data).stat().st_size
     assert share < 0.35
     texts = masked_texts(40, "[MASK]", seed=8)
     fill = tfmlm.load(path)
@@ -178,7 +178,9 @@ def test_less_agreement_than_asked_for_is_an_error(tmp_path, monkeypatch) -> Non
     found = {"top1_agreement": 0.9499}
     monkeypatch.setattr(saved_model, "validate_export", lambda *given: found)
     export = tmp_path / "export"
-    with pytest.raises(RunFailedError, match=r"at 94.99% of the masks .* min_agreement 95.00%; give"):
+    with pytest.raises(
+        RunFailedError, match=r"at 94.99% of the masks .* min_agreement 95.00%; give"
+    ):
         tfmlm.export_saved_model(bert().model, bert().tokenizer, export, dtype="int8")
     assert not export.exists()
     for wrong in (-0.1, 1.5, float("nan")):

@@ -72,7 +72,7 @@ def test_pieces_add_up(one_thread: int, pieces: int, monkeypatch: pytest.MonkeyP
     for weight in (*first.weights, *second.weights):
         weight.assign(GENERATOR.normal(size=weight.shape))
     parts = SimpleNamespace(activation=tf.nn.relu, intermediate=first, output=second)
-    layer = _FeedForward(parts)
+    layer = _FeedForward(parts, Dense)
     assert len(layer.inner) == pieces
     rows = GENERATOR.normal(size=(5, 8)).astype(np.float32)
     w1, b1, w2, b2 = (w.numpy() for w in (*first.weights, *second.weights))

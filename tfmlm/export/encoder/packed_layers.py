@@ -177,7 +177,10 @@ class _FeedForward(tf.Module):
                 for value, axis in ((first.kernel, 1), (first.bias, 0), (second.kernel, 0))
             )
             self.inner = [dense(*piece) for piece in zip(kernels, biases, strict=True)]
-            self.outer = [dense(outer[0], second.bias), *(dense(piece, None) for piece in outer[1:])]
+            self.outer = [
+                dense(outer[0], second.bias),
+                *(dense(piece, None) for piece in outer[1:]),
+            ]
 
     def __call__(self, hidden: tf.Tensor) -> tf.Tensor:
         """What it gives for hidden states [n, H], and these added."""
