@@ -19,8 +19,8 @@ from tfmlm.files import cache_folder
 OK, NOTE, PROBLEM = "ok", "note", "problem"
 #: Free space in a cache folder below which a corpus or a tokenizer may not fit, in bytes.
 LOW_SPACE = 2 * 10**9
-#: Number types smaller than float32, the instructions that TensorFlow's CPU kernels use for products
-#: of them, and what to do without.
+#: Number types smaller than float32, the instructions that TensorFlow's CPU kernels use for
+#: products of them, and what to do without.
 NUMBER_TYPES = {
     "bfloat16": (
         ("amx_bf16", "avx512_bf16"),

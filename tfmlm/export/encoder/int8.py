@@ -203,7 +203,7 @@ class Int8Dense(Dense):
             },
         )
         result = operation.outputs[0]
-        result.set_shape([None, int(self.bias.shape[0])])
+        result.set_shape([None, int(self.highest.shape[0])])
         return result
 
 
