@@ -32,7 +32,11 @@ def test_fields(own, real):
     ours, theirs = {}, {}
     fields(own.DESCRIPTOR, ours)
     fields(real.DESCRIPTOR, theirs)
-    enums = {("tensorflow.TensorInfo", "dtype"), ("tensorflow.OptimizerOptions", "opt_level")}
+    enums = {
+        ("tensorflow.TensorInfo", "dtype"),
+        ("tensorflow.OptimizerOptions", "opt_level"),
+        ("tensorflow.RewriterConfig", "memory_optimization"),
+    }
     for name, known in ours.items():
         for field, (number, kind, repeated) in known.items():
             expected = theirs[name][field]

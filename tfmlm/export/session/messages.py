@@ -50,7 +50,7 @@ _MESSAGES = {
         "5 map .tensorflow.SignatureDef signature_def",
     ],
     "SavedModel": ["2 repeated .tensorflow.MetaGraphDef meta_graphs"],
-    "RewriterConfig": ["19 bool disable_meta_optimizer"],
+    "RewriterConfig": ["4 int32 memory_optimization", "19 bool disable_meta_optimizer"],
     "OptimizerOptions": ["3 int32 opt_level"],
     "GraphOptions": [
         "3 .tensorflow.OptimizerOptions optimizer_options",
