@@ -311,6 +311,8 @@ def first_requests(python: str, folder: Path) -> dict[str, float]:
         "warm_up": warm.run(None),
         "first_after_warm_up": warm.run(short),
         "first_of_another_batch_after_warm_up": warm.run(long),
+        "steady": statistics.median(warm.run(short) for _ in range(20)),
+        "steady_of_another_batch": statistics.median(warm.run(long) for _ in range(10)),
     }
     cold.close()
     warm.close()

@@ -239,8 +239,8 @@ def _config(threads: int, optimized: bool) -> bytes:
     return config.SerializeToString()
 
 
-#: `RewriterConfig.NO_MEM_OPT`: looking for tensors to recompute or to swap out, of which a processor
-#: has none, takes an eighth of the time until the first answer.
+#: `RewriterConfig.NO_MEM_OPT`: on a processor there is nothing to swap out or to recompute, and
+#: looking for it takes an eighth of the time until the first answer.
 _NO_MEMORY_OPTIMIZATION = 1
 #: `OptimizerOptions.L0`
 _NO_OPTIMIZATION = -1
