@@ -118,6 +118,11 @@ def test_call_equals_transformers(graphs, name, max_length):
         assert got.keys() == want.keys()
         for key in want:
             np.testing.assert_array_equal(got[key].numpy(), want[key], err_msg=key)
+        if pair is None and max_length is None:
+            alone = graph.padded_ids(first)
+            assert sorted(alone) == ["attention_mask", "input_ids"]
+            for key, values in alone.items():
+                np.testing.assert_array_equal(values.numpy(), want[key], err_msg=key)
 
 
 def test_left_padding_and_truncation():

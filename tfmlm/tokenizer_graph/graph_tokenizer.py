@@ -210,6 +210,17 @@ class GraphTokenizer(tf.Module):
         tokens, types = assembler(inputs)
         return self._padded(tokens, types, max_length, padding, scalar)
 
+    @tf.autograph.experimental.do_not_convert
+    def padded_ids(self, texts: Any) -> dict[str, tf.Tensor]:
+        """`input_ids` and `attention_mask` of a call alone: int32 [batch, tokens].
+
+        Args:
+            texts: tf.string [batch] or [].
+        """
+        batch, scalar = _as_batch(texts)
+        tokens = self._with_specials(batch)
+        return self._padded(tokens, None, None, "longest", scalar, typed=False)
+
     def _padded(
         self,
         tokens: Tokens,
@@ -217,8 +228,12 @@ class GraphTokenizer(tf.Module):
         max_length: int | tf.Tensor | None,
         padding: str | int,
         scalar: bool,
+        typed: bool = True,
     ) -> dict[str, tf.Tensor]:
-        """int32 [batch, width] each; `types` (int32 [m]) is `None` where all have one type."""
+        """int32 [batch, width] each; `types` (int32 [m]) is `None` where all have one type.
+
+        Without `typed` there are no `token_type_ids`.
+        """
         config = self.spec.config
         splits, side = tokens.splits, config.padding_side
         width = None
@@ -230,7 +245,7 @@ class GraphTokenizer(tf.Module):
             "input_ids": ids,
             "attention_mask": pad(tf.ones_like(tokens.ids), splits, width, 0, side),
         }
-        if "token_type_ids" in self.model_input_names:
+        if typed and "token_type_ids" in self.model_input_names:
             if types is None and self._single.text_type == config.pad_token_type_id == 0:
                 result["token_type_ids"] = tf.zeros_like(ids)
             else:

@@ -43,14 +43,13 @@ class TracedTokenizer:
         graph, strings = tokenizer_graph(), [tf.TensorSpec([None], tf.string)]
         self.encode = tf.function(lambda texts: graph.encode(texts), strings, autograph=False)
         self.offsets = tf.function(lambda texts: graph.offsets(texts), strings, autograph=False)
-        self._call = tf.function(lambda texts: graph(texts), strings, autograph=False)
+        self.padded_ids = tf.function(
+            lambda texts: graph.padded_ids(texts), strings, autograph=False
+        )
         rows = [tf.RaggedTensorSpec([None, None], tf.int32, row_splits_dtype=tf.int32)]
         self._decode = tf.function(
             lambda ids: graph.decode(ids, skip_special_tokens=False), rows, autograph=False
         )
-
-    def __call__(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
-        return self._call(texts)
 
     def decode(self, ids: tf.RaggedTensor, skip_special_tokens: bool) -> tf.Tensor:
         assert not skip_special_tokens

@@ -284,8 +284,7 @@ class FillMask(tf.Module):
         )
 
     def _padded_tokens(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
-        batch = self.tokenizer_graph(texts)
-        return {name: tf.cast(batch[name], tf.int32) for name in ("input_ids", "attention_mask")}
+        return self.tokenizer_graph.padded_ids(texts)
 
     def _decode_rows(self, ids: tf.Tensor, row_splits: tf.Tensor) -> tf.Tensor:
         ragged = tf.RaggedTensor.from_row_splits(ids, row_splits, validate=False)
@@ -313,8 +312,13 @@ class _Request(NamedTuple):
 
 
 def _function(call: Any, signature: list[tf.TensorSpec]) -> Any:
-    """A part that is traced once; its Python has no branches on tensors."""
-    return tf.function(call, input_signature=signature, autograph=False)
+    """A part that is traced once; its Python has no branches on tensors.
+
+    It is no trackable: what a SavedModel holds are the signatures and what they call. Functions
+    that a module owns are traced once more while it is saved.
+    """
+    function = tf.function(call, input_signature=signature, autograph=False)
+    return lambda *tensors: function(*tensors)
 
 
 def _places(row: tf.Tensor, slot: tf.Tensor, batch: tf.Tensor, masks: tf.Tensor) -> tf.Tensor:

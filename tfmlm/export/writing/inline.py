@@ -51,8 +51,7 @@ def rewrite_saved_model(version_folder: str | os.PathLike[str]) -> None:
         with tf.Graph().as_default():
             library = tf.compat.v1.GraphDef(library=meta.graph_def.library)
             tf.graph_util.import_graph_def(library)
-            for signature in signatures:
-                _inline(meta.graph_def, signature, functions)
+            _inline(meta.graph_def, signatures, functions)
         every = [meta.graph_def.node, *(f.node_def for f in functions.values())]
         for node in (node for group in every for node in group):
             if node.op == "VarHandleOp":
@@ -109,30 +108,43 @@ def _prune(function: Any) -> None:
     function.node_def.extend(kept)
 
 
-def _inline(graph: Any, signature: Any, functions: dict[str, Any]) -> None:
-    """Replaces the call behind a signature by what it runs.
+def _inline(graph: Any, signatures: Iterable[Any], functions: dict[str, Any]) -> None:
+    """Replaces the calls behind signatures by what they run.
 
     Stateful calls are those that read variables or tables; a session would keep them as calls,
     out of reach of its optimizer. Stateless calls (the tokenizer's, with its constants) stay, so
     that the graph holds them once; sessions inline them.
     """
-    (name,) = {_node(info.name) for info in signature.outputs.values()}
+    nodes = {node.name: node for node in graph.node}
     moved: dict[str, str] = {}
-    todo = [name]
-    while todo:
-        call_name = todo.pop()
-        call = next(node for node in graph.node if node.name == call_name)
-        outputs, added = _body(call, functions, _prefix(call_name))
-        graph.node.remove(call)
-        graph.node.extend(added)
-        todo += [node.name for node in added if node.op == _STATEFUL_CALL]
-        moved |= {f"{call_name}:{number}": output for number, output in enumerate(outputs)}
-        _rewire(graph, moved)
-    for info in signature.outputs.values():
-        tensor = info.name
-        while tensor in moved:
-            tensor = moved[tensor]
-        info.name = tensor
+    inlined: set[str] = set()
+    for signature in signatures:
+        todo = list({_node(info.name) for info in signature.outputs.values()})
+        while todo:
+            name = todo.pop()
+            outputs, added = _body(nodes[name], functions, _prefix(name))
+            nodes |= {node.name: node for node in added}
+            todo += [node.name for node in added if node.op == _STATEFUL_CALL]
+            moved |= {f"{name}:{number}": output for number, output in enumerate(outputs)}
+            inlined.add(name)
+    kept = [node for node in nodes.values() if node.name not in inlined]
+    for node in kept:
+        for number, tensor in enumerate(node.input):
+            full = tensor if ":" in tensor or tensor.startswith("^") else f"{tensor}:0"
+            if full in moved:
+                node.input[number] = _end(full, moved)
+    del graph.node[:]
+    graph.node.extend(kept)
+    for signature in signatures:
+        for info in signature.outputs.values():
+            info.name = _end(info.name, moved)
+
+
+def _end(tensor: str, moved: dict[str, str]) -> str:
+    """The tensor that stands in a call's output's place, through calls within calls."""
+    while tensor in moved:
+        tensor = moved[tensor]
+    return tensor
 
 
 def _prefix(name: str) -> str:
@@ -169,11 +181,3 @@ def _body(call: Any, functions: dict[str, Any], prefix: str) -> tuple[list[str],
         tensor = renamed(flat[function.ret[argument.name]])
         outputs.append(tensor if ":" in tensor else f"{tensor}:0")
     return outputs, nodes
-
-
-def _rewire(graph: Any, moved: dict[str, str]) -> None:
-    for node in graph.node:
-        for number, tensor in enumerate(node.input):
-            full = tensor if ":" in tensor or tensor.startswith("^") else f"{tensor}:0"
-            if full in moved:
-                node.input[number] = moved[full]

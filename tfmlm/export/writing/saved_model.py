@@ -16,6 +16,7 @@ from tfmlm._version import __version__
 from tfmlm.checkpoint.frame import frame_of, skipped_ids
 from tfmlm.checkpoint.limits import require_ids, vocabulary_size, window_length
 from tfmlm.checkpoint.unwrapped import unwrapped
+from tfmlm.collector import seldom_collected
 from tfmlm.errors import RunFailedError, UnsupportedTokenizerError, UserError
 from tfmlm.export.checking.validate import validate_export
 from tfmlm.export.contract import DEFAULT_MAX_TEXT_BYTES, DEFAULT_TOP_K
@@ -64,6 +65,7 @@ _PACKAGES = (
 )
 
 
+@seldom_collected()
 def export_saved_model(
     model: Any,
     tokenizer: Any,
@@ -105,7 +107,7 @@ def export_saved_model(
         min_agreement: refuses an export whose best word is the checkpoint's at fewer masks, from
             0 to 1; by default 0.95 with `int8`, and no bound otherwise.
         self_test: how the tokenizer's graph is compared with the fast tokenizer: `quick`, some
-            40,000 texts, or `full`, every code point in every context, which takes minutes.
+            80,000 texts, or `full`, every code point in every context, which takes minutes.
         ops: `core`, TensorFlow's own operations alone, so that TensorFlow loads the export by
             itself; or `text`: a WordPiece by an operation of TF Text, which is faster and which
             TensorFlow Serving has built in.
@@ -314,7 +316,11 @@ def _predictor(
 def _save(fill: FillMask, folder: Path) -> list[str]:
     import tensorflow as tf
 
-    signatures = build_signatures(fill)
+    # Traced before it is saved: TensorFlow keeps no trace of before for a function that it saves,
+    # and the tokenizer's was made for its test.
+    signatures = {
+        name: function.get_concrete_function() for name, function in build_signatures(fill).items()
+    }
     tf.saved_model.save(fill, str(folder), signatures=signatures)
     rewrite_saved_model(folder)
     return sorted(signatures)

@@ -6,6 +6,7 @@ four ops: shift, gather, add, gather.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -105,23 +106,24 @@ class MapTable(tf.Module):
 
     def __init__(self, changes: Mapping[int, Sequence[int]]) -> None:
         super().__init__()
+        sources = np.fromiter(changes, np.int64, len(changes))
+        lengths = np.fromiter(map(len, changes.values()), np.int64, len(changes))
+        for source in sources[lengths > MAX_LENGTH].tolist():
+            raise ValueError(f"U+{source:04X} becomes {len(changes[source])} code points")
+        first = np.empty_like(sources)
+        first[lengths == 1] = [target[0] for target in changes.values() if len(target) == 1]
+        several = [tuple(target) for target in changes.values() if len(target) != 1]
+        places: dict[tuple[int, ...], int] = {}
+        end = 0
+        for target in several:
+            if target not in places:
+                places[target] = end
+                end += len(target)
+        first[lengths != 1] = [LIMIT + places[target] for target in several]
+        pool = list(itertools.chain.from_iterable(places))
+        self._only_single = not several
         entries = np.full(LIMIT, IDENTITY, np.int32)
-        pool: list[int] = []
-        seen: dict[tuple[int, ...], int] = {}
-        self._only_single = True
-        for source, target in changes.items():
-            target = tuple(target)
-            if len(target) == 1:
-                difference = target[0] - source
-            else:
-                self._only_single = False
-                if len(target) > MAX_LENGTH:
-                    raise ValueError(f"U+{source:04X} becomes {len(target)} code points")
-                if target not in seen:
-                    seen[target] = len(pool)
-                    pool.extend(target)
-                difference = LIMIT + seen[target] - source
-            entries[source] = (difference << LENGTH_BITS) | len(target)
+        entries[sources] = ((first - sources) << LENGTH_BITS) | lengths
         self._table = ValueTable(entries, IDENTITY)
         self._pool = constant(np.array(pool or [0], np.int32))
         self.is_identity = not changes
