@@ -1,10 +1,20 @@
 """Rarer garbage collections, and the collector as it was behind them."""
 
 import gc
+from collections.abc import Iterator
 
 import pytest
 
 from tfmlm.collector import seldom_collected
+
+
+@pytest.fixture(autouse=True)
+def as_python_starts() -> Iterator[None]:
+    """The thresholds of a new process; a test run may have its own."""
+    before = gc.get_threshold()
+    gc.set_threshold(700, 10, 10)
+    yield
+    gc.set_threshold(*before)
 
 
 def collections_of(objects: int) -> int:
