@@ -118,6 +118,9 @@ def run(args: argparse.Namespace) -> int:
             f"{ids['strings']:,} texts: the ids are the fast tokenizer's in every one",
             file=sys.stderr,
         )
+    own = test.get("warmup_top1_agreement")
+    if own is not None:
+        print(f"warm-up texts: the best word is the checkpoint's in {own:.1%}", file=sys.stderr)
     agreement, difference = test["top1_agreement"], test["largest_score_difference"]
     print(
         f"{test['masks']} masks in {test['texts']} texts: the best word is the checkpoint's in "

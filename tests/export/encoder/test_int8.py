@@ -176,13 +176,31 @@ def test_less_agreement_than_asked_for_is_an_error(tmp_path, monkeypatch) -> Non
     from tfmlm.export.writing import saved_model
 
     found = {"top1_agreement": 0.9499}
-    monkeypatch.setattr(saved_model, "validate_export", lambda *given: found)
+    judged = []
+
+    def validate(*given):
+        judged.append(given[3:])
+        return dict(found)
+
+    monkeypatch.setattr(saved_model, "validate_export", validate)
     export = tmp_path / "export"
     with pytest.raises(
         RunFailedError, match=r"at 94.99% of the masks .* min_agreement 95.00%; give"
     ):
         tfmlm.export_saved_model(bert().model, bert().tokenizer, export, dtype="int8")
     assert not export.exists()
+    # Texts of one's own: four of five set the scales, the fifth judges.
+    texts = [f"word {number} [MASK]" for number in range(25)]
+    asked = {"dtype": "int8", "warmup_texts": texts}
+    with pytest.raises(RunFailedError, match=r"94.99%"):
+        tfmlm.export_saved_model(bert().model, bert().tokenizer, export, **asked)
+    assert judged[1:] == [(), (texts[::5],)]
+    assert saved_model._divided(texts, True) == (
+        [text for text in texts if text not in texts[::5]],
+        texts[::5],
+    )
+    assert saved_model._divided(texts[:20], True) == (texts[:20], texts[:20])
+    assert saved_model._divided(texts, False) == (texts, [])
     for wrong in (-0.1, 1.5, float("nan")):
         with pytest.raises(UserError, match="min_agreement is"):
             tfmlm.export_saved_model("m", None, export, min_agreement=wrong)

@@ -53,8 +53,8 @@ DTYPES = {
 }
 #: Least share of masks with the checkpoint's best word; in bfloat16 it is only measured.
 MIN_AGREEMENT = {"float32": 0.0, "bfloat16": 0.0, "int8": 0.95}
-#: Texts that set the scales of int8.
-_CALIBRATING = 1_000
+#: Most warm-up texts that set the scales of int8, and most by which these are judged.
+_CALIBRATING, _JUDGING = 1_000, 200
 _PACKAGES = (
     "tensorflow",
     "tensorflow-text",
@@ -102,10 +102,11 @@ def export_saved_model(
         max_text_bytes: longer texts are not read.
         max_top_k: most words for each mask that a request may ask for, the vocabulary by default.
         dtype: `float32`; `bfloat16` for weights and encoder in half the size; or `int8` for weights
-            in a quarter and matrix products in 8-bit integers, whose scales the first 1,000 of
-            the warm-up texts set.
+            in a quarter and matrix products in 8-bit integers, whose scales the warm-up texts set,
+            at most 1,000 of them.
         min_agreement: refuses an export whose best word is the checkpoint's at fewer masks, from
-            0 to 1; by default 0.95 with `int8`, and no bound otherwise.
+            0 to 1; by default 0.95 with `int8`, and no bound otherwise. With `int8` and warm-up
+            texts given, every fifth of these, which sets no scale, is what counts.
         self_test: how the tokenizer's graph is compared with the fast tokenizer: `quick`, some
             80,000 texts, or `full`, every code point in every context, which takes minutes.
         ops: `core`, TensorFlow's own operations alone, so that TensorFlow loads the export by
@@ -158,9 +159,11 @@ def export_saved_model(
             tell("testing the tokenizer's graph")
             tested = _tokenizer_test(graph, self_test)
         types = TokenTypes.of(model, tokenizer)
+        judging: list[str] = []
         if DTYPES[dtype] == "int8":
             tell("setting the scales of int8")
-            rows = _token_rows(tokenizer, texts[:_CALIBRATING], settings.max_length)
+            calibrating, judging = _divided(texts, warmup_texts is not None)
+            rows = _token_rows(tokenizer, calibrating, settings.max_length)
             predictor: Any = int8_predictor(model, types, rows, settings.mask_id)
         else:
             predictor = _predictor(model, types, DTYPES[dtype], settings)
@@ -181,9 +184,23 @@ def export_saved_model(
         write_json(extra / RECORD, record)
         tell("comparing the export with the checkpoint")
         record["self_test"] = validate_export(target.folder, model, tokenizer)
-        _require_agreement(record["self_test"]["top1_agreement"], min_agreement, DTYPES[dtype])
+        share = record["self_test"]["top1_agreement"]
+        if judging:
+            share = validate_export(target.folder, model, tokenizer, judging)["top1_agreement"]
+            record["self_test"]["warmup_top1_agreement"] = share
+        _require_agreement(share, min_agreement, DTYPES[dtype])
         write_json(extra / RECORD, record)
         return str(target.publish())
+
+
+def _divided(texts: list[str], are_own: bool) -> tuple[list[str], list[str]]:
+    """Texts that set the scales, and texts of one's own that judge them: of many every fifth."""
+    if not are_own:
+        return texts, []
+    if len(texts) <= 20:
+        return texts, texts
+    others = [text for number, text in enumerate(texts) if number % 5]
+    return others[:_CALIBRATING], texts[::5][:_JUDGING]
 
 
 def _token_rows(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[np.ndarray]:
