@@ -20,6 +20,7 @@ INPUTS = {
 
 
 def test_both_kinds_answer_alike_and_one_is_open_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = bert().path  # made before what opens sessions is watched
     opened, closed = [], []
     init, close = LoadedFillMask.__init__, LoadedFillMask.close
 
@@ -33,7 +34,7 @@ def test_both_kinds_answer_alike_and_one_is_open_at_a_time(monkeypatch: pytest.M
 
     monkeypatch.setattr(LoadedFillMask, "__init__", opening)
     monkeypatch.setattr(LoadedFillMask, "close", closing)
-    sessions = Sessions(bert().path)
+    sessions = Sessions(folder)
     plain = sessions.loaded(optimized=False)
     expected = {name: plain.predict(name, inputs) for name, inputs in INPUTS.items()}
     assert opened == [False]
