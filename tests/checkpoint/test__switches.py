@@ -129,6 +129,7 @@ def test_pytorch_reads_what_was_saved(compared: Compared) -> None:
         ("deberta", {"talking_head": True}),
         ("deberta-v2", {"embedding_size": 16}),
         ("convbert", {"head_ratio": 1}),
+        ("esm", {"rope_theta": 500.0}),
     ],
 )
 def test_what_cannot_be_obeyed_is_refused(architecture: str, setting: dict[str, Any]) -> None:

@@ -137,6 +137,7 @@ def test_an_encoder_that_lacks_a_weight(pytorch_checkpoint: Path, tmp_path: Path
 @pytest.mark.parametrize(
     ("prefix", "bare"),
     [("_orig_mod.", False), ("module.", False), ("model.", False), ("module._orig_mod.", False)]
+    + [("model.module.", False), ("model.model.", False)]
     + [("module.", True), ("model._orig_mod.", True)],
 )
 def test_wrappers_are_taken_off(

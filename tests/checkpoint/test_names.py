@@ -17,6 +17,9 @@ from tfmlm.checkpoint.names import without_wrappers
         ("module.model._orig_mod.bert.a", "bert", "bert.a", ["_orig_mod", "model", "module"]),
         ("model.layers.0", "model", "model.layers.0", []),
         ("model.model.layers.0", "model", "model.layers.0", ["model"]),
+        ("model.module.bert.a", "bert", "bert.a", ["model", "module"]),
+        ("model.model.bert.a", "bert", "bert.a", ["model"]),
+        ("model.module.model.layers.0", "model", "model.layers.0", ["model", "module"]),
         ("bert.module.a", "bert", "bert.module.a", []),
     ],
 )

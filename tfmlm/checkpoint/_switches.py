@@ -108,6 +108,8 @@ def require_obeyed(config: Any) -> None:
     if kind == "convbert":
         heads = max(config.num_attention_heads // config.head_ratio, 1)
         refused += [(config.num_attention_heads != 2 * heads, "head_ratio")]
+    if kind == "esm":  # transformers 5 obeys it
+        refused += [(value("rope_theta", None) not in (None, 10_000), "rope_theta")]
     for wrong, name in refused:
         if wrong:
             raise UserError(

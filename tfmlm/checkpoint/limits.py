@@ -42,7 +42,8 @@ def counts_from_padding(model_type: str) -> bool:
 
 
 def _is_rotary(config: Any) -> bool:
-    return any(hasattr(config, name) for name in _ROTARY)
+    # ESM's kind of positions is a setting, beside which transformers 5 writes `rope_theta`.
+    return config.model_type != "esm" and any(hasattr(config, name) for name in _ROTARY)
 
 
 def position_limit(config: Any) -> int | None:

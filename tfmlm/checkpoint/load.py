@@ -172,6 +172,8 @@ def _is_used(config: Any, name: str) -> bool:
     """Whether a weight of a TF class has a part in its logits."""
     if config.model_type == "esm" and "position_embeddings" in name:
         return config.position_embedding_type == "absolute"
+    if config.model_type == "esm" and name.endswith(".inv_freq"):
+        return False  # computed; transformers 5 does not save it
     return "pooler" not in name
 
 

@@ -36,10 +36,11 @@ def without_wrappers(names: Iterable[str], base_prefix: str) -> tuple[dict[str, 
     for name in names:
         parts = name.split(".")
         kept = [part for part in parts if part != _WRAPPERS[0]]
-        while len(kept) > 1 and kept[0] == _WRAPPERS[1]:
-            kept.pop(0)
-        doubled = kept[:2] == [_OWNER, _OWNER]  # ModernBERT in a trainer's attribute `model`
-        if kept[0] == _OWNER and len(kept) > 1 and (base_prefix != _OWNER or doubled):
+        while len(kept) > 1 and (
+            kept[0] == _WRAPPERS[1]
+            # ModernBERT in a trainer's attribute `model` has it twice.
+            or (kept[0] == _OWNER and (base_prefix != _OWNER or kept[1] in (_OWNER, _WRAPPERS[1])))
+        ):
             kept.pop(0)
         for wrapper in {*parts} & {*_WRAPPERS, _OWNER}:
             if parts.count(wrapper) > kept.count(wrapper) and wrapper not in wrappers:
