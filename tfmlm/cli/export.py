@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 HELP = "write a checkpoint as a SavedModel for TF Serving, with the tokenizer in the graph"
 EXAMPLE = """tfmlm export --model_name_or_path my_model --export_dir exports/my_model
@@ -36,16 +38,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--dtype",
-        choices=("fp32", "float32", "bf16", "bfloat16", "int8"),
+        choices=("fp32", "float32", "bf16", "bfloat16", "int8", "auto"),
         default="float32",
         help="bf16: half the size, for processors with units for it; int8: a quarter of the size, "
-        "scales set by the texts of --warmup_file (default: float32)",
+        "scales set by the texts of --warmup_file; auto: makes all and keeps the one that answers "
+        "soonest on this machine (default: float32)",
     )
     parser.add_argument(
         "--min_agreement",
         type=float,
         help="refuse an export whose best word is the checkpoint's at a smaller share of the masks "
-        "compared (default: 0.95 with int8, else no bound)",
+        "compared (default: 0.95 with int8 and auto, else no bound)",
     )
     parser.add_argument(
         "--self_test",
@@ -121,6 +124,8 @@ def run(args: argparse.Namespace) -> int:
     own = test.get("warmup_top1_agreement")
     if own is not None:
         print(f"warm-up texts: the best word is the checkpoint's in {own:.1%}", file=sys.stderr)
+    for line in _compared(record.get("chosen_of", {})):
+        print(line, file=sys.stderr)
     agreement, difference = test["top1_agreement"], test["largest_score_difference"]
     print(
         f"{test['masks']} masks in {test['texts']} texts: the best word is the checkpoint's in "
@@ -129,6 +134,17 @@ def run(args: argparse.Namespace) -> int:
     )
     print(path)
     return 0
+
+
+def _compared(chosen_of: dict[str, Any]) -> Iterator[str]:
+    """A line for every number type that `auto` tried."""
+    for dtype, found in chosen_of.items():
+        if "refused" in found:
+            yield f"{dtype}: left out, {found['refused']}"
+        else:
+            times = sorted(found["milliseconds_per_text"].items(), key=lambda pair: int(pair[0]))
+            shown = ", ".join(f"{time:.2f} ms in batches of {batch}" for batch, time in times)
+            yield f"{dtype}: a text takes {shown}"
 
 
 def _tell(message: str) -> None:

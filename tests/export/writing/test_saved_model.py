@@ -138,7 +138,7 @@ def export(tmp_path, **settings):
         ({"max_length": 2}, "leaves no room for a mask"),
         ({"version": 0}, "not a positive number"),
         ({"self_test": "thorough"}, "choose quick or full"),
-        ({"dtype": "int4"}, "choose float32, bfloat16 or int8"),
+        ({"dtype": "int4"}, "choose float32, bfloat16, int8 or auto"),
         ({"max_text_bytes": 0}, "max_text_bytes is 0"),
         ({"warmup_texts": ["no mask"]}, "none of the warm-up texts holds"),
         ({"warmup_texts": []}, "none of the warm-up texts holds"),

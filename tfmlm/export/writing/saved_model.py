@@ -33,6 +33,7 @@ from tfmlm.export.graph.signatures import build_signatures
 from tfmlm.export.graph.vocabulary import Vocabulary
 from tfmlm.export.samples import sample_texts
 from tfmlm.export.versions import RECORD, new_version
+from tfmlm.export.writing.fastest import fastest_export
 from tfmlm.export.writing.inline import rewrite_saved_model
 from tfmlm.export.writing.servable_ops import oldest_release, operations
 from tfmlm.export.writing.warmup import FILE as WARMUP_FILE
@@ -51,6 +52,8 @@ DTYPES = {
     "bf16": "bfloat16",
     "int8": "int8",
 }
+#: Not a number type: the fastest of all on this machine.
+AUTO = "auto"
 #: Least share of masks with the checkpoint's best word; in bfloat16 it is only measured.
 MIN_AGREEMENT = {"float32": 0.0, "bfloat16": 0.0, "int8": 0.95}
 #: Most warm-up texts that set the scales of int8, and most by which these are judged.
@@ -103,10 +106,11 @@ def export_saved_model(
         max_top_k: most words for each mask that a request may ask for, the vocabulary by default.
         dtype: `float32`; `bfloat16` for weights and encoder in half the size; or `int8` for weights
             in a quarter and matrix products in 8-bit integers, whose scales the warm-up texts set,
-            at most 1,000 of them.
+            at most 1,000 of them; or `auto`, whichever of these answers soonest on this machine, of
+            those that keep `min_agreement`.
         min_agreement: refuses an export whose best word is the checkpoint's at fewer masks, from
-            0 to 1; by default 0.95 with `int8`, and no bound otherwise. With `int8` and warm-up
-            texts given, every fifth of these, which sets no scale, is what counts.
+            0 to 1; by default 0.95 with `int8` and `auto`, and no bound otherwise. With `int8` and
+            warm-up texts given, every fifth of these, which sets no scale, is what counts.
         self_test: how the tokenizer's graph is compared with the fast tokenizer: `quick`, some
             80,000 texts, or `full`, every code point in every context, which takes minutes.
         ops: `core`, TensorFlow's own operations alone, so that TensorFlow loads the export by
@@ -126,10 +130,10 @@ def export_saved_model(
             disk is full; or its best words are the checkpoint's more rarely than asked for.
     """
     tell = progress or _tell
-    if dtype not in DTYPES:
-        raise UserError(f"dtype {dtype!r} is unknown; choose float32, bfloat16 or int8")
+    if dtype not in (*DTYPES, AUTO):
+        raise UserError(f"dtype {dtype!r} is unknown; choose float32, bfloat16, int8 or {AUTO}")
     if min_agreement is None:
-        min_agreement = MIN_AGREEMENT[DTYPES[dtype]]
+        min_agreement = MIN_AGREEMENT[DTYPES.get(dtype, "int8")]
     if not 0 <= min_agreement <= 1:
         raise UserError(f"min_agreement is {min_agreement}; it is a share from 0 to 1")
     if self_test not in SELF_TESTS:
@@ -138,6 +142,28 @@ def export_saved_model(
         raise UserError(f"ops {ops!r} is unknown; choose core or text")
     _check_positive(top_k=top_k, max_text_bytes=max_text_bytes, max_top_k=max_top_k)
     model, tokenizer = _loaded(model, tokenizer, tell, allow_untrained_head)
+    if dtype == AUTO:
+
+        def export(folder: Path, number_type: str) -> str:
+            return export_saved_model(
+                model,
+                tokenizer,
+                folder,
+                top_k,
+                max_length,
+                warmup_texts=warmup_texts,
+                max_text_bytes=max_text_bytes,
+                max_top_k=max_top_k,
+                dtype=number_type,
+                min_agreement=0.0 if number_type == "float32" else min_agreement,
+                self_test=self_test,
+                ops=ops,
+                progress=progress,
+            )
+
+        longest = window_length(model.config, tokenizer, max_length, len(frame_of(tokenizer)))
+        asked = _warmup_texts(warmup_texts, tokenizer.mask_token, longest)
+        return fastest_export(export, export_dir, version, asked, tell)
     with new_version(export_dir, version) as target:
         require_space(Path(export_dir), _size_of_weights(model, DTYPES[dtype]), "the export")
         frame = frame_of(tokenizer)
