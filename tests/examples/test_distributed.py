@@ -19,7 +19,7 @@ from tests.docs.snippets import blocks
 from tests.training import small
 from tests.training.processes import ROOT, environment, finish
 from tfmlm.checkpoint.save import save_model
-from tfmlm.training.cluster import parse_tf_config
+from tfmlm.cluster import parse_tf_config
 
 FOLDER = ROOT / "examples" / "distributed"
 

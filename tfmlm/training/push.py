@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tfmlm.cluster import cluster_from_environment
 from tfmlm.config import TrainConfig
-from tfmlm.training.cluster import cluster_from_environment
 
 
 def hub_callback(config: TrainConfig) -> Any:

@@ -10,16 +10,16 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfmlm.config import STRATEGIES
-from tfmlm.data.batch_growth import BatchGrowth
-from tfmlm.data.pipeline import Layout
-from tfmlm.errors import RunFailedError, UserError
-from tfmlm.training.cluster import (
+from tfmlm.cluster import (
     cluster_from_environment,
     connection_watchdog,
     unreachable_workers,
     wait_for_workers,
 )
+from tfmlm.config import STRATEGIES
+from tfmlm.data.batch_growth import BatchGrowth
+from tfmlm.data.pipeline import Layout
+from tfmlm.errors import RunFailedError, UserError
 
 
 def get_strategy(

@@ -9,8 +9,7 @@ import pytest
 
 from tests.training.processes import environment, finish, start, tf_configs
 from tests.training.small import free_ports
-from tfmlm.errors import RunFailedError, UserError
-from tfmlm.training.cluster import (
+from tfmlm.cluster import (
     Cluster,
     cluster_from_environment,
     expand_hostlist,
@@ -18,6 +17,7 @@ from tfmlm.training.cluster import (
     slurm_cluster,
     wait_for_workers,
 )
+from tfmlm.errors import RunFailedError, UserError
 
 
 @pytest.mark.parametrize(
