@@ -18,6 +18,12 @@ from tfmlm.errors import RunFailedError, UserError
 
 SLURM_PORT = 15_000
 _RETRY_SECONDS = 0.5
+#: Jobs whose processes train.
+_JOBS = ("chief", "worker")
+_EXAMPLE = (
+    '{"cluster": {"worker": ["host0:12345", "host1:12345"]}, '
+    '"task": {"type": "worker", "index": 0}}'
+)
 
 
 @dataclass(frozen=True)
@@ -80,34 +86,57 @@ def cluster_from_environment() -> Cluster | None:
     return None
 
 
+def saves_here() -> bool:
+    """Whether this process saves: alone, the chief, or worker 0 of a cluster without one.
+
+    Other jobs that TensorFlow knows, such as `ps` and `evaluator`, do not.
+
+    Raises:
+        UserError: TF_CONFIG is broken.
+    """
+    task = _task(os.environ.get("TF_CONFIG") or "{}")
+    if task is not None and task[1] not in _JOBS:
+        return False
+    cluster = cluster_from_environment()
+    return cluster is None or cluster.is_chief
+
+
 def parse_tf_config(text: str) -> Cluster | None:
     """Parses TF_CONFIG's JSON; None if it names no cluster.
 
     Raises:
         UserError: it is no JSON, or lacks something; the message says what.
     """
-    example = (
-        '{"cluster": {"worker": ["host0:12345", "host1:12345"]}, '
-        '"task": {"type": "worker", "index": 0}}'
-    )
+    task = _task(text)
+    if task is None:
+        return None
+    jobs, job, index = task
+    jobs = {name: addresses for name, addresses in jobs.items() if name in _JOBS}
+    for address in (address for addresses in jobs.values() for address in addresses):
+        if not re.fullmatch(r"[^\s:]+:\d+|\[[0-9a-fA-F:]+\]:\d+", str(address)):
+            raise UserError(f"TF_CONFIG: address {address!r} is not host:port")
+    if job not in jobs or not 0 <= index < len(jobs[job]):
+        raise UserError(
+            f"TF_CONFIG: task {job} {index} is not in its cluster; it should look like {_EXAMPLE}"
+        )
+    return Cluster(jobs, job, index)
+
+
+def _task(text: str) -> tuple[dict[str, tuple[str, ...]], str, int] | None:
+    """Addresses by job, this process' job and its number; None if TF_CONFIG names no cluster.
+
+    Raises:
+        UserError: it is no JSON, or lacks something.
+    """
     try:
         config = json.loads(text)
         if not config.get("cluster"):
             return None
         jobs = {job: tuple(config["cluster"][job]) for job in config["cluster"]}
         task = config["task"]
-        job, index = str(task["type"]), int(task["index"])
+        return jobs, str(task["type"]), int(task["index"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
-        raise UserError(f"TF_CONFIG is not understood; it should look like {example}") from None
-    jobs = {name: addresses for name, addresses in jobs.items() if name in ("chief", "worker")}
-    for address in (address for addresses in jobs.values() for address in addresses):
-        if not re.fullmatch(r"[^\s:]+:\d+|\[[0-9a-fA-F:]+\]:\d+", str(address)):
-            raise UserError(f"TF_CONFIG: address {address!r} is not host:port")
-    if job not in jobs or not 0 <= index < len(jobs[job]):
-        raise UserError(
-            f"TF_CONFIG: task {job} {index} is not in its cluster; it should look like {example}"
-        )
-    return Cluster(jobs, job, index)
+        raise UserError(f"TF_CONFIG is not understood; it should look like {_EXAMPLE}") from None
 
 
 def slurm_cluster(environment: Any) -> Cluster:

@@ -175,7 +175,21 @@ def test_only_the_chief_saves_and_pushes(hub, out, push, model, monkeypatch):
         config = {**with_chief, "task": {"type": kind, "index": index}}
         monkeypatch.setenv("TF_CONFIG", json.dumps(config))
         assert push().is_chief is chief
+    for kind in "ps", "evaluator":
+        config = {"cluster": {**cluster, kind: ["127.0.0.1:4"]}, "task": {"type": kind, "index": 0}}
+        monkeypatch.setenv("TF_CONFIG", json.dumps(config))
+        assert push().is_chief is False
+    monkeypatch.setenv("TF_CONFIG", "{")
+    with pytest.raises(UserError, match="TF_CONFIG is not understood"):
+        push()
     monkeypatch.delenv("TF_CONFIG")
+    slurm = {"STEP_NUM_TASKS": "2", "STEP_NODELIST": "n[1-2]", "STEP_TASKS_PER_NODE": "1(x2)"}
+    for name, value in slurm.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    for number, chief in ("0", True), ("1", False):
+        monkeypatch.setenv("SLURM_PROCID", number)
+        assert push().is_chief is chief
+        monkeypatch.delenv("SLURM_PROCID")
     assert push(is_chief=False).finish() is True
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import json
 import logging
 import os
 import weakref
@@ -17,6 +16,7 @@ from transformers.trainer_utils import IntervalStrategy
 
 from tfmlm.checkpoint.optimizer_state import OPTIMIZER_STATE, save_optimizer_state
 from tfmlm.checkpoint.save import save_model
+from tfmlm.cluster import saves_here
 from tfmlm.errors import NotDeliveredError, UserError
 from tfmlm.files import require_writable_folder, staged
 from tfmlm.hub.background import BackgroundPusher
@@ -113,7 +113,7 @@ class PushToHub(PushToHubCallback):
         self.steps = 0
         self.delivered: bool | None = None
         self.undelivered: str | None = None
-        self.is_chief = _is_chief() if is_chief is None else is_chief
+        self.is_chief = saves_here() if is_chief is None else is_chief
         self.output_dir = Path(output_dir)
         self.hub_model_id = hub_model_id or self.output_dir.absolute().name
         self._card = card
@@ -353,16 +353,3 @@ def _numbers(logs: Any) -> dict[str, float]:
         except (TypeError, ValueError):
             continue
     return numbers
-
-
-def _is_chief() -> bool:
-    """Whether this process saves: the chief, or worker 0 of a cluster without one."""
-    try:
-        config = json.loads(os.environ.get("TF_CONFIG") or "{}")
-        cluster, task = config.get("cluster") or {}, config.get("task") or {}
-        job, index = task.get("type"), int(task.get("index", 0))
-    except (ValueError, TypeError, AttributeError):
-        return True
-    if not job or not cluster:
-        return True
-    return job == "chief" or (job == "worker" and index == 0 and "chief" not in cluster)

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tfmlm.cluster import cluster_from_environment
 from tfmlm.config import TrainConfig
 
 
@@ -20,7 +19,6 @@ def hub_callback(config: TrainConfig) -> Any:
         return None
     from tfmlm.hub.callback import PushToHub
 
-    cluster = cluster_from_environment()
     base = config.model_name_or_path
     return PushToHub(
         output_dir=Path(config.output_dir).expanduser(),
@@ -28,7 +26,6 @@ def hub_callback(config: TrainConfig) -> Any:
         hub_private_repo=config.hub_private_repo,
         hub_revision=config.hub_revision,
         hub_timeout=config.hub_timeout,
-        is_chief=cluster is None or cluster.is_chief,
         finish_on_train_end=False,
         settings=config.to_dict(),
         finetuned_from=base if base and not Path(base).exists() else None,
