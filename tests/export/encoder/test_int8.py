@@ -34,7 +34,7 @@ def multiplied(
     rows: np.ndarray, limit: float, kernel: np.ndarray, bias: np.ndarray | None
 ) -> np.ndarray:
     """Products of integers; kernel [inputs, outputs], a scale for each output."""
-    limits = np.abs(kernel).max(0)
+    limits = np.abs(kernel).max(0) * (127 / 63)
     sums = integers(rows, limit) @ integers(kernel, limits)
     product = sums * (limit / 127) * (limits / 127)
     return product if bias is None else product + bias
@@ -108,7 +108,7 @@ def test_activations_between_two_products(name: str) -> None:
 
 def test_rows_of_a_table() -> None:
     table = normal(30, 8) * np.logspace(-1, 1, 30, dtype=np.float32)[:, np.newaxis]
-    limits = np.abs(table).max(1, keepdims=True)
+    limits = np.abs(table).max(1, keepdims=True) * (127 / 63)
     expected = (integers(table, limits) * limits / 127)[[3, 29, 3]]
     numbers = tf.constant([3, 29, 3])
     np.testing.assert_allclose(Int8Rows(tf.Variable(table))(numbers), expected, rtol=1e-6)

@@ -1,9 +1,9 @@
 """Matrix products of the packed encoder in 8-bit integers, by an operation of stock TensorFlow.
 
-Weights have a scale for each output. What goes into a product has one scale for all of it, fixed at
-export by texts that the float model reads (`calibrate`), so that no row sets the scale of the rows
-beside it; larger values than those texts gave are cut off. Products are summed up in 32-bit
-integers, which is exact. Layer norms, the softmax and the attention's own products stay in float32.
+Weights have a scale for each output, and seven of the eight bits. What goes into a product has one
+scale for all of it, fixed at export by texts that the float model reads (`calibrate`), so that no
+row sets the scale of the rows beside it; larger values than those texts gave are cut off. Products
+are summed up in 32-bit integers, which is exact. Layer norms, the softmax and the attention's own products stay in float32.
 
 The operation is `_QuantizedMatMul`, oneDNN's: TensorFlow's builds for Linux on x86, TF Serving's
 among them, have it since 2.17. (`QuantizedMatMulWithBiasAndDequantize`, the public one, gives wrong
@@ -27,6 +27,9 @@ from tfmlm.export.encoder.predictor import TokenTypes
 
 #: The largest integer; −128 is not used, so that scales are the same on both sides of 0.
 _LARGEST = 127
+#: The largest integer of a weight. Processors without VNNI add products of unsigned and signed
+#: 8-bit integers up in pairs of 16 bits: 2 · 255 · 63 fits, 2 · 255 · 127 would be cut off.
+_LARGEST_WEIGHT = 63
 #: Products are cut into as many pieces where a product in float32 is cut: one for each of two
 #: threads.
 _PIECES = 2
@@ -228,10 +231,11 @@ class Int8Rows(Rows):
 
 def _rounded(values: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
     """What 127 stands for, float32 along the other axis, and the integers, int8."""
-    limits = np.abs(values).max(axis=axis).astype(np.float32)
+    limits = np.abs(values).max(axis=axis).astype(np.float32) * (_LARGEST / _LARGEST_WEIGHT)
     limits[limits == 0] = 1.0
     scale = np.expand_dims(limits / _LARGEST, axis)
-    return limits, np.clip(np.rint(values / scale), -_LARGEST, _LARGEST).astype(np.int8)
+    whole = np.clip(np.rint(values / scale), -_LARGEST_WEIGHT, _LARGEST_WEIGHT)
+    return limits.astype(np.float32), whole.astype(np.int8)
 
 
 def _value(**given: Any) -> Any:
