@@ -3,7 +3,8 @@
 Weights have a scale for each output, and seven of the eight bits. What goes into a product has one
 scale for all of it, fixed at export by texts that the float model reads (`calibrate`), so that no
 row sets the scale of the rows beside it; larger values than those texts gave are cut off. Products
-are summed up in 32-bit integers, which is exact. Layer norms, the softmax and the attention's own products stay in float32.
+are summed up in 32-bit integers, which is exact. Layer norms, the softmax and the attention's own
+products stay in float32.
 
 The operation is `_QuantizedMatMul`, oneDNN's: TensorFlow's builds for Linux on x86, TF Serving's
 among them, have it since 2.17. (`QuantizedMatMulWithBiasAndDequantize`, the public one, gives wrong
