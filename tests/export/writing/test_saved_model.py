@@ -91,9 +91,10 @@ def test_warmup_requests_can_be_answered():
 @functools.cache
 def server_session():
     """A session with the whole graph."""
+    path = str(bert().path)  # made, if need be, outside of the graph
     session = tf.compat.v1.Session(graph=tf.Graph())
     with session.graph.as_default():
-        tf.compat.v1.saved_model.load(session, ["serve"], str(bert().path))
+        tf.compat.v1.saved_model.load(session, ["serve"], path)
     return session
 
 
