@@ -5,9 +5,9 @@ Strings go in, the five best words come out. Every process gets the same weights
 benchmarks/fill_mask.py, whose texts, turns and medians these are. The peers compute the head at
 masked positions only. OpenVINO has the tokenizer in its own graph and runs in float32 and in what
 it chooses by itself; onnxruntime runs behind the fast tokenizer, its graph fused by its own
-optimizer for transformers, in float32 and in int8 (dynamic, weights per channel); the export's int8
-has scales fixed when it is made. They are
-installed in an environment of their own, kept in the user's cache folder.
+optimizer for transformers, in float32 and in int8 (dynamic, weights per channel); the scales of the
+export's int8 are fixed. The peers are installed in an environment of their own, kept in the user's
+cache folder.
 
 Before anything is timed, all engines fill the same texts, and it is counted how many of their best
 words are those of PyTorch in float32.

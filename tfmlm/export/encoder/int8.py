@@ -9,7 +9,7 @@ products stay in float32.
 The operation is `_QuantizedMatMul`, oneDNN's: TensorFlow's builds for Linux on x86, TF Serving's
 among them, have it since 2.17. (`QuantizedMatMulWithBiasAndDequantize`, the public one, gives wrong
 numbers where values may be negative, and has one scale for all weights; `UniformQuantizedDot` is a
-plain loop, 200 times slower.) It lays the weights out once, at the first call.
+plain loop.) It lays the weights out once, at the first call.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tfmlm.errors import RunFailedError, UserError
+from tfmlm.export.loader import load, read_record
 from tfmlm.export.versions import RECORD, new_version
 from tfmlm.files import write_json
 
@@ -57,35 +57,28 @@ def fastest_export(
                 if dtype == DTYPES[0]:
                     raise
                 found[dtype] = {"refused": str(error)}
+                continue
+            if not read_record(places[dtype])["tokenizer"]["in_graph"]:
+                raise UserError(
+                    "dtype auto takes the times of texts, and this tokenizer is not in the graph; "
+                    f"choose {', '.join(DTYPES)}"
+                )
         tell("timing the exports")
         for dtype, times in milliseconds(places, texts).items():
             found[dtype] = {"milliseconds_per_text": times}
         chosen = min(places, key=lambda dtype: _mean(found[dtype]["milliseconds_per_text"]))
-        record_file = places[chosen] / "assets.extra" / RECORD
-        record = json.loads(record_file.read_text(encoding="utf-8"))
-        write_json(record_file, {**record, "chosen_of": found})
+        record = {**read_record(places[chosen]), "chosen_of": found}
+        write_json(places[chosen] / "assets.extra" / RECORD, record)
         target.folder.rmdir()
         places[chosen].rename(target.folder)
         return str(target.publish())
 
 
 def milliseconds(places: dict[str, Path], texts: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Milliseconds a text by number type and size of batch: medians of requests in turns.
-
-    Raises:
-        UserError: an export takes no texts.
-    """
+    """Milliseconds a text by number type and size of batch: medians of requests in turns."""
     import numpy as np
 
-    from tfmlm.export.loader import load
-
     loaded = {dtype: load(place) for dtype, place in places.items()}
-    for export in loaded.values():
-        if not export.record["tokenizer"]["in_graph"]:
-            raise UserError(
-                "dtype auto takes the times of texts, and this tokenizer is not in the graph; "
-                f"choose {', '.join(DTYPES)}"
-            )
     found: dict[str, dict[str, float]] = {dtype: {} for dtype in loaded}
     for batch in BATCHES:
         rows = [texts[i % len(texts)] for i in range(max(batch, len(texts)))]
