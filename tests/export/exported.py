@@ -68,6 +68,18 @@ def loaded_bert() -> Any:
     return tfmlm.load(bert().path)
 
 
+@functools.cache
+def bert_in_python() -> tuple[Any, Any]:
+    """`bert`, the whole graph, in a session of TensorFlow's Python; and its signatures."""
+    import tensorflow as tf
+
+    path = str(bert().path)  # made, if need be, outside of the graph
+    session = tf.compat.v1.Session(graph=tf.Graph())
+    with session.graph.as_default():
+        meta = tf.compat.v1.saved_model.load(session, ["serve"], path)
+    return session, meta.signature_def
+
+
 def refused_checkpoint() -> Path:
     """A small BERT whose tokenizer has a component that is not compiled: it exports quickly."""
     return made_once("refused", _save_refused)

@@ -1,29 +1,18 @@
 """The session against TensorFlow's own, which loads the whole SavedModel as a server does."""
 
-import functools
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import tfmlm
-from tests.export.exported import bert, masked_texts
+from tests.export.exported import bert, bert_in_python, masked_texts
 from tests.export.test_loading_elsewhere import requests
 from tfmlm.export.contract import SIGNATURES
 from tfmlm.export.session.library import TensorFlowError
 from tfmlm.export.session.session import Session
-
-
-@functools.cache
-def reference():
-    """A session of TensorFlow's Python with the whole graph, and its signatures."""
-    session = tf.compat.v1.Session(graph=tf.Graph())
-    with session.graph.as_default():
-        meta = tf.compat.v1.saved_model.load(session, ["serve"], str(bert().path))
-    return session, meta.signature_def
 
 
 def ask(session, signature, inputs, outputs=None):
@@ -34,7 +23,7 @@ def ask(session, signature, inputs, outputs=None):
 
 
 def assert_as_the_reference(signature, inputs, found):
-    session, definitions = reference()
+    session, definitions = bert_in_python()
     definition = definitions[signature]
     expected = session.run(
         {name: definition.outputs[name].name for name in found},
@@ -69,8 +58,8 @@ def test_real_texts_bit_for_bit():
 
 def test_only_what_is_asked_for_is_brought_in():
     session = Session(bert().path)
-    _, definitions = reference()
-    operations = {node.name: node.op for node in reference()[0].graph.as_graph_def().node}
+    _, definitions = bert_in_python()
+    operations = {node.name: node.op for node in bert_in_python()[0].graph.as_graph_def().node}
 
     def brought_in():
         return {
@@ -103,7 +92,7 @@ def test_only_what_is_asked_for_is_brought_in():
 
 def test_a_table_that_one_signature_reads_stays_on_the_disk_until_then():
     session = Session(bert().path)
-    operations = {node.name: node.op for node in reference()[0].graph.as_graph_def().node}
+    operations = {node.name: node.op for node in bert_in_python()[0].graph.as_graph_def().node}
 
     def tables():
         return sum(operations[name] == "HashTableV2" for name in session.nodes)

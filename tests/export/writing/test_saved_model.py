@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 
 import pytest
@@ -11,7 +10,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
 import tfmlm
-from tests.export.exported import bert, loaded_bert
+from tests.export.exported import bert, bert_in_python, loaded_bert
 from tests.small_models import small_model
 from tfmlm.errors import UserError
 from tfmlm.export.contract import SIGNATURES
@@ -88,20 +87,10 @@ def test_warmup_requests_can_be_answered():
     assert sum(map(len, seen.values())) == read_record(bert().path)["warmup_requests"]
 
 
-@functools.cache
-def server_session():
-    """A session with the whole graph."""
-    path = str(bert().path)  # made, if need be, outside of the graph
-    session = tf.compat.v1.Session(graph=tf.Graph())
-    with session.graph.as_default():
-        tf.compat.v1.saved_model.load(session, ["serve"], path)
-    return session
-
-
 def operations_run(outputs):
     """Operations that a session executes for some outputs of `serving_default`."""
-    session = server_session()
-    definition = loaded_bert().definition("serving_default")
+    session, signatures = bert_in_python()
+    definition = signatures["serving_default"]
     options = tf.compat.v1.RunOptions(output_partition_graphs=True)
     metadata = tf.compat.v1.RunMetadata()
     session.run(
